@@ -1,0 +1,25 @@
+"""What one message may cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from signing.xml import XmlLimits
+
+
+@dataclass(frozen=True)
+class MessageLimits:
+    """Limits of the reader; sizes in bytes."""
+
+    xml: XmlLimits = field(default_factory=XmlLimits)
+    max_recipients: int = 1000
+    max_attachments: int = 100
+    max_attachment_bytes: int = 300 << 20
+    """Of one decoded file."""
+    max_total_attachment_bytes: int = 300 << 20
+    max_unzipped_ratio: int = 100
+    """Of the bytes out of a ZIP to the bytes in."""
+    max_unzipped_bytes: int = 100 << 20
+    """Of a file that came as a ZIP."""
+    length_tolerance: int = 4
+    """A text may be this many times longer than the format allows; then it is refused."""

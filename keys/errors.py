@@ -1,0 +1,73 @@
+"""The error tree of ``keys``: every exception this folder raises descends from :class:`KeysError`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+
+class KeysError(Exception):
+    """Base of all errors raised by ``keys``."""
+
+
+class KeyNotFoundError(KeysError):
+    """A key store holds no key of the given label."""
+
+
+class KeyStoreError(KeysError):
+    """A key store cannot be opened: wrong password, damaged file, or a file others can read."""
+
+
+class KeyUnavailableError(KeysError):
+    """A key exists but cannot sign now, or not with the algorithm asked for."""
+
+
+class CertificateFormatError(KeysError):
+    """Bytes are not an X.509 certificate, a CRL, or a bundle of them (RFC 5280)."""
+
+
+class NoTrustAnchorsError(KeysError):
+    """There are no trust anchors, so that nothing can be judged. Never a fault of the document."""
+
+
+class PathError(KeysError):
+    """Base: a certificate cannot be accepted at the time of interest (RFC 5280 section 6)."""
+
+
+class PathNotFoundError(PathError):
+    """No path leads from the certificate to a trust anchor, or a signature in it is wrong."""
+
+
+class CertificateExpiredError(PathError):
+    """A certificate of the path had expired at the time of interest."""
+
+    def __init__(self, subject: str, not_after: datetime) -> None:
+        super().__init__(f"certificate of {subject} expired at {not_after.isoformat()}")
+        self.subject, self.not_after = subject, not_after
+
+
+class CertificateNotYetValidError(PathError):
+    """A certificate of the path was not yet valid at the time of interest."""
+
+    def __init__(self, subject: str, not_before: datetime) -> None:
+        super().__init__(f"certificate of {subject} is not valid before {not_before.isoformat()}")
+        self.subject, self.not_before = subject, not_before
+
+
+class CertificateRevokedError(PathError):
+    """A certificate of the path had been revoked before the time of interest."""
+
+    def __init__(self, subject: str, revoked_at: datetime, reason: str) -> None:
+        super().__init__(f"certificate of {subject} was revoked at {revoked_at.isoformat()} ({reason})")
+        self.subject, self.revoked_at, self.reason = subject, revoked_at, reason
+
+
+class RevocationUnknownError(PathError):
+    """No fresh CRL says whether a certificate of the path was revoked: try later, never "valid"."""
+
+
+class KeyUsageError(PathError):
+    """The certificate is not meant for this use (key usage, extended key usage, basic constraints)."""
+
+
+class WeakKeyError(PathError):
+    """A key of the path is too weak: RSA below 2048 bits, a curve other than P-256, P-384, P-521, or SHA-1."""
