@@ -1,0 +1,39 @@
+"""Column types that mean the same on SQLite and PostgreSQL."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from sqlalchemy import DateTime
+from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeDecorator
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment: aware in, aware and in UTC out, to the microsecond.
+
+    PostgreSQL keeps it as ``TIMESTAMP WITH TIME ZONE``; SQLite, which has no such type, as the text of the UTC time,
+    which sorts as the moments do.
+
+    Raises:
+        ValueError: a value without a time zone is bound. SQLAlchemy raises it as the ``orig`` of a
+            ``StatementError``. What moment it means would depend on the machine it is read on.
+    """
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The moment in UTC; without its zone where the database keeps none."""
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError(f"the time {value.isoformat()} has no time zone")
+        utc = value.astimezone(UTC)
+        return utc if dialect.name == "postgresql" else utc.replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The moment in UTC, whatever zone the database session is set to."""
+        if value is None:
+            return None
+        return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
