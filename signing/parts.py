@@ -46,4 +46,3 @@ class FilePart:
 
 
 Part = ElementPart | Base64Part | FilePart
-

@@ -247,7 +247,7 @@ class Base64Content:
         """The number of decoded bytes."""
         if self._size is None:
             self.consume()
-        assert self._size is not None
+        assert self._size is not None  # noqa: S101 -- consume() has set it; this tells the type checker
         return self._size
 
     def read(self) -> bytes:
@@ -342,9 +342,7 @@ def _cut_runs(source: ByteSource, limits: XmlLimits) -> tuple[bytes, dict[str, _
     outside = [source.read(borders[i], borders[i + 1]) for i in range(0, len(borders), 2)]
     prefix = _unused_prefix(b"".join(outside))
     markers = [f"{prefix}{number:0{_MARKER_LENGTH - len(prefix)}d}" for number in range(len(runs))]
-    skeleton = outside[0] + b"".join(
-        marker.encode() + part for marker, part in zip(markers, outside[1:], strict=True)
-    )
+    skeleton = outside[0] + b"".join(marker.encode() + part for marker, part in zip(markers, outside[1:], strict=True))
     return skeleton, dict(zip(markers, runs, strict=True))
 
 
@@ -420,7 +418,9 @@ def _check_skeleton(skeleton: bytes, limits: XmlLimits) -> None:
     if skeleton.count(b"<") > limits.max_nodes:
         raise XmlLimitError("xml.max_nodes", f"more than {limits.max_nodes} tags", "send a smaller file")
     if skeleton.count(b"=") > limits.max_attributes:
-        raise XmlLimitError("xml.max_attributes", f"more than {limits.max_attributes} attributes", "send a smaller file")
+        raise XmlLimitError(
+            "xml.max_attributes", f"more than {limits.max_attributes} attributes", "send a smaller file"
+        )
 
 
 def _parse_skeleton(skeleton: bytes) -> etree._Element:

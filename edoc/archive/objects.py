@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, Self
 
 from signing.xml import ByteSource
 
@@ -43,7 +43,7 @@ class StagedObject(Protocol):
     def source(self) -> ByteSource:
         """What was written so far, to be read again and again (before or after the put)."""
 
-    def __enter__(self) -> StagedObject: ...
+    def __enter__(self) -> Self: ...
 
     def __exit__(self, *exc: object) -> None: ...
 
