@@ -27,6 +27,14 @@ class ContentError(SigningError):
     """The text of an element is not strict base64 (RFC 4648 section 4, whitespace between characters allowed)."""
 
 
+class AlgorithmRefusedError(SigningError):
+    """An algorithm is not accepted: ``name`` is what it is called (its URI where it is unknown), ``why`` the reason."""
+
+    def __init__(self, name: str, why: str) -> None:
+        super().__init__(f"{name} is refused: {why}")
+        self.name, self.why = name, why
+
+
 class SignatureCreationError(SigningError):
     """A signature cannot be made: a part has no usable Id, or the key and the algorithm do not fit."""
 
