@@ -6,9 +6,9 @@ refers to, which the sweep (``edoc/archive/sweep.py``) removes after its grace p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import BinaryIO, Protocol, Self
 
 from signing.xml import ByteSource
@@ -23,7 +23,7 @@ class ObjectStat:
     size: int
     """Length in bytes."""
     stored_at: datetime
-    """When it was stored (UTC)."""
+    """When it was stored (UTC), or put again since, where that makes it stay longer."""
 
 
 class StagedObject(Protocol):
@@ -58,10 +58,19 @@ class ObjectStore(Protocol):
         """Begin an object of unknown size (used as a context manager)."""
 
     def put(self, staged: StagedObject) -> ObjectStat:
-        """Make what was staged an object under its digest; an object already there is left as it is."""
+        """Make what was staged by this store an object under its digest; the bytes already there stay as they are.
+
+        Putting an object again protects it from the sweep as a first put does.
+
+        Raises:
+            ObjectCorruptError: what stands there already cannot be these bytes.
+        """
 
     def put_bytes(self, data: bytes) -> ObjectStat:
         """The same for bytes in memory."""
+
+    def put_many(self, contents: Sequence[bytes]) -> tuple[ObjectStat, ...]:
+        """Put several objects, in the order given; cheaper than one by one. All are durable when it returns."""
 
     def open(self, sha256: str, start: int = 0, length: int | None = None) -> BinaryIO:
         """A stream over the object's bytes from ``start``, at most ``length`` of them.
@@ -87,10 +96,13 @@ class ObjectStore(Protocol):
     def list(self) -> Iterator[ObjectStat]:
         """All objects, in order of their digests."""
 
-    def delete(self, sha256: str, now: datetime) -> None:
-        """Remove an object whose retention is over at ``now``.
+    def delete(self, sha256: str, now: datetime, *, grace: timedelta = timedelta()) -> None:
+        """Remove an object that was last put longer than its retention, and longer than ``grace``, before ``now``.
 
         Raises:
             RetentionError: it must still be kept.
             ObjectNotFoundError: there is no such object.
         """
+
+    def discard_stale(self, before: datetime) -> int:
+        """Remove what was staged and last written before ``before``, left by a crash; returns how many."""

@@ -1,0 +1,279 @@
+"""The object store of the embedded default: files in a folder of the local file system.
+
+Layout below the root: ``objects/<first two hex digits>/<digest>``, read-only files; ``staging/``, what is on its
+way in. Both lie in one file system, since an object becomes visible by a hard link.
+
+A put does, in this order: write a staged file, fsync it, link it to its address (which fails where something
+already stands there: create-only), fsync the folder of the address, remove the staged name. What a crash leaves:
+
+- before the link: a staged file, perhaps half written. The sweep removes it.
+- after the link, before the fsync of the folder: the object, or after a power cut perhaps not. Nothing has been
+  acknowledged; putting it again fsyncs the folder before it returns. Never a half-written object: its bytes were
+  safe before it got its name.
+- after that, before the staged name is gone: the object, and a second name for it in ``staging``. The sweep
+  removes the name.
+
+Putting what is already there counts as a fresh put for the retention, so that a sweep that saw the old object
+unreferenced does not remove it under the feet of the transaction that is about to refer to it. The lock on the
+folder orders the two.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import io
+import itertools
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, Final, cast
+
+from edoc.archive import staging
+from edoc.archive.objects import ObjectStat, StagedObject
+from edoc.archive.staging import SpooledObject
+from edoc.archive.streams import Window, check_present, check_through, checked_address, read_checked
+from edoc.errors import ArchiveError, ObjectNotFoundError, RetentionError
+
+_READ_ONLY: Final = 0o444
+_PRIVATE: Final = 0o700
+
+
+class LocalObjectStore:
+    """An :class:`~edoc.archive.objects.ObjectStore` in the folder ``root``, which it creates.
+
+    Any number of threads and processes of one machine may use the same folder at once. ``stored_at`` of an object
+    is the time of its last put by the clock of the file system.
+
+    Raises:
+        ArchiveError: the folder cannot be created or written.
+    """
+
+    def __init__(self, root: Path, *, retention: timedelta) -> None:
+        self._objects = root / "objects"
+        self._staging = root / "staging"
+        self._retention = retention
+        self._serial = itertools.count()
+        with _wrapped("the archive cannot be opened"):
+            self._staging.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            self._objects.mkdir(mode=_PRIVATE, exist_ok=True)
+            # All shards now, so that no put has to think about the durability of the folder it writes into.
+            for shard in range(256):
+                (self._objects / f"{shard:02x}").mkdir(mode=_PRIVATE, exist_ok=True)
+            for folder in (self._objects, root, root.absolute().parent):
+                _fsync_folder(folder)
+
+    def stage(self) -> StagedObject:
+        """Begin an object of unknown size (used as a context manager)."""
+        return SpooledObject(self._staging)
+
+    def put(self, staged: StagedObject) -> ObjectStat:
+        """Make what was staged by this store an object; durable when it returns.
+
+        Raises:
+            ObjectCorruptError: something of another size stands at this address.
+            ArchiveError: the file system fails.
+        """
+        if not isinstance(staged, SpooledObject):
+            raise TypeError("only what this store staged can be put into it")
+        if staged.path is None:
+            staged.seal()
+            source = staged.source()
+            return self.put_bytes(source.read(0, source.size))
+        sha256 = staged.sha256
+        with _wrapped("the object cannot be stored"):
+            if (present := self._renew(sha256, staged.size)) is not None:
+                return present
+            staged.path.chmod(_READ_ONLY)
+            staged.seal()
+            self._link(str(staged.path), sha256, staged.size)
+            _fsync_folder(self._shard(sha256))
+            return self._stat(sha256)
+
+    def put_bytes(self, data: bytes) -> ObjectStat:
+        """The same for bytes in memory."""
+        return self.put_many([data])[0]
+
+    def put_many(self, contents: Sequence[bytes]) -> tuple[ObjectStat, ...]:
+        """Put several objects, in the order given, with fewer waits for the disk than one by one.
+
+        All are durable when it returns. A crash leaves each of them there or not, on its own.
+        """
+        with _wrapped("the object cannot be stored"):
+            addresses = [hashlib.sha256(data).hexdigest() for data in contents]
+            wanted = dict(zip(addresses, contents, strict=True))
+            stats = {address: self._renew(address, len(data)) for address, data in wanted.items()}
+            missing = [address for address, present in stats.items() if present is None]
+            files: dict[str, str] = {}
+            try:
+                self._write_all({address: wanted[address] for address in missing}, files)
+                for address in missing:
+                    self._link(files[address], address, len(wanted[address]))
+            finally:
+                # Before the fsync of the folders, which then makes the removal durable at no cost of its own.
+                for name in files.values():
+                    os.unlink(name)
+            for shard in {self._shard(address) for address in missing}:
+                _fsync_folder(shard)
+            return tuple(stats[address] or self._stat(address) for address in addresses)
+
+    def open(self, sha256: str, start: int = 0, length: int | None = None) -> BinaryIO:
+        """A stream over the object's bytes from ``start``, at most ``length`` of them; past the end it is empty."""
+        path = self._path(sha256)
+        try:
+            file = open(path, "rb", buffering=0)
+        except FileNotFoundError:
+            raise ObjectNotFoundError(f"the archive holds no object {sha256}") from None
+        except OSError as error:
+            raise ArchiveError(f"object {sha256} cannot be opened: {error}") from error
+        file.seek(start)
+        return cast(BinaryIO, io.BufferedReader(Window(file.read, file.close, length, (OSError,)), 64 << 10))
+
+    def read(self, sha256: str, max_bytes: int) -> bytes:
+        """The whole object, checked against its digest."""
+        return read_checked(self.open(sha256), sha256, max_bytes)
+
+    def verify(self, sha256: str) -> int:
+        """Read the object through and check its digest; returns its size."""
+        return check_through(self.open(sha256), sha256)
+
+    def stat(self, sha256: str) -> ObjectStat | None:
+        """The object's facts, or None where there is no such object."""
+        try:
+            self._path(sha256)
+        except ObjectNotFoundError:
+            return None
+        with _wrapped("the archive cannot be read"), contextlib.suppress(FileNotFoundError):
+            return self._stat(sha256)
+        return None
+
+    def list(self) -> Iterator[ObjectStat]:
+        """All objects, in order of their digests; holds the names of one folder at a time."""
+        for shard in range(256):
+            with _wrapped("the archive cannot be read"):
+                names = sorted(os.listdir(self._objects / f"{shard:02x}"))
+            for name in names:
+                if (stat := self.stat(name)) is not None:
+                    yield stat
+
+    def delete(self, sha256: str, now: datetime, *, grace: timedelta = timedelta()) -> None:
+        """Remove an object that was last put longer than the retention, and longer than ``grace``, before ``now``.
+
+        A crash leaves the object there, or not; the sweep comes by again.
+
+        Raises:
+            RetentionError: it must still be kept.
+            ObjectNotFoundError: there is no such object.
+        """
+        with _wrapped("the object cannot be removed"), self._locked(self._shard(checked_address(sha256))) as folder:
+            try:
+                stat = self._stat(sha256)
+            except FileNotFoundError:
+                raise ObjectNotFoundError(f"the archive holds no object {sha256}") from None
+            until = stat.stored_at + max(self._retention, grace)
+            if now < until:
+                raise RetentionError(f"object {sha256} is kept until {until.isoformat()}")
+            os.unlink(self._path(sha256))
+            os.fsync(folder)
+
+    def discard_stale(self, before: datetime) -> int:
+        """Remove what was staged and last written before ``before``, left by a crash; returns how many files."""
+        return staging.discard_stale(self._staging, before)
+
+    def _shard(self, sha256: str) -> str:
+        return f"{self._objects}/{sha256[:2]}"
+
+    def _path(self, sha256: str) -> str:
+        return f"{self._shard(checked_address(sha256))}/{sha256}"
+
+    def _stat(self, sha256: str) -> ObjectStat:
+        found = os.stat(self._path(sha256))
+        return ObjectStat(sha256, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+
+    def _write_all(self, contents: Mapping[str, bytes], files: dict[str, str]) -> None:
+        """Write and fsync a staged file for each address, and note its name in ``files``."""
+        descriptors: list[int] = []
+        try:
+            for address, data in contents.items():
+                descriptor, files[address] = self._create_staged()
+                descriptors.append(descriptor)
+                _write(descriptor, data)
+            _fsync(descriptors)
+        finally:
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _create_staged(self) -> tuple[int, str]:
+        while True:
+            name = f"{self._staging}/{staging.PREFIX}{os.getpid()}-{next(self._serial)}"
+            with contextlib.suppress(FileExistsError):  # left by a dead process of the same number
+                return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _READ_ONLY), name
+
+    def _link(self, staged: str, sha256: str, size: int) -> None:
+        """Give the staged file its address, unless another put was faster with the same bytes."""
+        try:
+            os.link(staged, self._path(sha256))
+        except FileExistsError:
+            check_present(sha256, self._stat(sha256).size, size)
+
+    def _renew(self, sha256: str, size: int) -> ObjectStat | None:
+        """The object's facts if it is there already, after making sure that it stays; else None.
+
+        The put that made it may not have come to its fsync of the folder, or may have died before: it is done here
+        again, so that what is returned is durable.
+        """
+        path = self._path(sha256)
+        if not os.path.exists(path):
+            return None
+        with self._locked(self._shard(sha256)) as folder:
+            try:
+                found = self._stat(sha256)
+            except FileNotFoundError:  # a sweep was faster: put it anew
+                return None
+            check_present(sha256, found.size, size)
+            os.utime(path)
+            os.fsync(folder)
+        return self._stat(sha256)
+
+    @contextlib.contextmanager
+    def _locked(self, shard: str) -> Iterator[int]:
+        """Hold the lock of a shard, and its descriptor; the system frees it when the process dies."""
+        descriptor = os.open(shard, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _wrapped(what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ArchiveError(f"{what}: {error}") from error
+
+
+def _fsync_folder(folder: Path | str) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+def _fsync(descriptors: Sequence[int]) -> None:
+    if len(descriptors) > 1:
+        for descriptor in descriptors:
+            # Sends all of them on their way to the disk before the first wait.
+            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+    for descriptor in descriptors:
+        os.fsync(descriptor)
