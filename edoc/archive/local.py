@@ -88,7 +88,7 @@ class LocalObjectStore:
                 return present
             staged.path.chmod(_READ_ONLY)
             staged.seal()
-            self._link(str(staged.path), sha256, staged.size)
+            self._link(staged.path, sha256, staged.size)
             _fsync_folder(self._shard(sha256))
             return self._stat(sha256)
 
@@ -106,7 +106,7 @@ class LocalObjectStore:
             wanted = dict(zip(addresses, contents, strict=True))
             stats = {address: self._renew(address, len(data)) for address, data in wanted.items()}
             missing = [address for address, present in stats.items() if present is None]
-            files: dict[str, str] = {}
+            files: dict[str, Path] = {}
             try:
                 self._write_all({address: wanted[address] for address in missing}, files)
                 for address in missing:
@@ -114,7 +114,7 @@ class LocalObjectStore:
             finally:
                 # Before the fsync of the folders, which then makes the removal durable at no cost of its own.
                 for name in files.values():
-                    os.unlink(name)
+                    name.unlink()
             for shard in {self._shard(address) for address in missing}:
                 _fsync_folder(shard)
             return tuple(stats[address] or self._stat(address) for address in addresses)
@@ -123,7 +123,7 @@ class LocalObjectStore:
         """A stream over the object's bytes from ``start``, at most ``length`` of them; past the end it is empty."""
         path = self._path(sha256)
         try:
-            file = open(path, "rb", buffering=0)
+            file = path.open("rb", buffering=0)
         except FileNotFoundError:
             raise ObjectNotFoundError(f"the archive holds no object {sha256}") from None
         except OSError as error:
@@ -153,7 +153,7 @@ class LocalObjectStore:
         """All objects, in order of their digests; holds the names of one folder at a time."""
         for shard in range(256):
             with _wrapped("the archive cannot be read"):
-                names = sorted(os.listdir(self._objects / f"{shard:02x}"))
+                names = sorted(path.name for path in (self._objects / f"{shard:02x}").iterdir())
             for name in names:
                 if (stat := self.stat(name)) is not None:
                     yield stat
@@ -175,24 +175,24 @@ class LocalObjectStore:
             until = stat.stored_at + max(self._retention, grace)
             if now < until:
                 raise RetentionError(f"object {sha256} is kept until {until.isoformat()}")
-            os.unlink(self._path(sha256))
+            self._path(sha256).unlink()
             os.fsync(folder)
 
     def discard_stale(self, before: datetime) -> int:
         """Remove what was staged and last written before ``before``, left by a crash; returns how many files."""
         return staging.discard_stale(self._staging, before)
 
-    def _shard(self, sha256: str) -> str:
-        return f"{self._objects}/{sha256[:2]}"
+    def _shard(self, sha256: str) -> Path:
+        return self._objects / sha256[:2]
 
-    def _path(self, sha256: str) -> str:
-        return f"{self._shard(checked_address(sha256))}/{sha256}"
+    def _path(self, sha256: str) -> Path:
+        return self._objects / checked_address(sha256)[:2] / sha256
 
     def _stat(self, sha256: str) -> ObjectStat:
-        found = os.stat(self._path(sha256))
+        found = self._path(sha256).stat()
         return ObjectStat(sha256, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
-    def _write_all(self, contents: Mapping[str, bytes], files: dict[str, str]) -> None:
+    def _write_all(self, contents: Mapping[str, bytes], files: dict[str, Path]) -> None:
         """Write and fsync a staged file for each address, and note its name in ``files``."""
         descriptors: list[int] = []
         try:
@@ -205,16 +205,16 @@ class LocalObjectStore:
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _create_staged(self) -> tuple[int, str]:
+    def _create_staged(self) -> tuple[int, Path]:
         while True:
-            name = f"{self._staging}/{staging.PREFIX}{os.getpid()}-{next(self._serial)}"
+            name = self._staging / f"{staging.PREFIX}{os.getpid()}-{next(self._serial)}"
             with contextlib.suppress(FileExistsError):  # left by a dead process of the same number
                 return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _READ_ONLY), name
 
-    def _link(self, staged: str, sha256: str, size: int) -> None:
+    def _link(self, staged: Path, sha256: str, size: int) -> None:
         """Give the staged file its address, unless another put was faster with the same bytes."""
         try:
-            os.link(staged, self._path(sha256))
+            self._path(sha256).hardlink_to(staged)
         except FileExistsError:
             check_present(sha256, self._stat(sha256).size, size)
 
@@ -225,7 +225,7 @@ class LocalObjectStore:
         again, so that what is returned is durable.
         """
         path = self._path(sha256)
-        if not os.path.exists(path):
+        if not path.exists():
             return None
         with self._locked(self._shard(sha256)) as folder:
             try:
@@ -238,7 +238,7 @@ class LocalObjectStore:
         return self._stat(sha256)
 
     @contextlib.contextmanager
-    def _locked(self, shard: str) -> Iterator[int]:
+    def _locked(self, shard: Path) -> Iterator[int]:
         """Hold the lock of a shard, and its descriptor; the system frees it when the process dies."""
         descriptor = os.open(shard, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -256,7 +256,7 @@ def _wrapped(what: str) -> Iterator[None]:
         raise ArchiveError(f"{what}: {error}") from error
 
 
-def _fsync_folder(folder: Path | str) -> None:
+def _fsync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

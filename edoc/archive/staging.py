@@ -143,10 +143,10 @@ def discard_stale(folder: Path, before: datetime) -> int:
     """
     removed = 0
     try:
-        for entry in os.scandir(folder):
+        for entry in folder.iterdir():
             with contextlib.suppress(FileNotFoundError):  # its writer, or another sweep, was faster
                 if entry.name.startswith(PREFIX) and entry.stat().st_mtime < before.timestamp():
-                    os.unlink(entry.path)
+                    entry.unlink()
                     removed += 1
     except OSError as error:
         raise ArchiveError(f"the staging folder cannot be swept: {error}") from error

@@ -1,0 +1,242 @@
+"""Opening SQLite or PostgreSQL so that what was committed stays, and the two kinds of transactions.
+
+SQLite (the embedded default) runs in WAL mode with ``synchronous=FULL``: a commit is on the disk when it returns.
+The interpreter's own SQLite may be one that can corrupt a WAL database (the WAL-reset bug, fixed in 3.51.3), so the
+one of the ``pysqlite3`` package is used, and an older one is refused. A transaction that writes begins as
+``BEGIN IMMEDIATE``, so that it waits for its turn at the start and cannot fail on a stale snapshot later.
+
+PostgreSQL is spoken through psycopg 3 in READ COMMITTED; a server that acknowledges before it flushes
+(``synchronous_commit`` or ``fsync`` off) is refused.
+
+After a fork the child calls :func:`after_fork` before it uses the engine; better, nothing is opened before the fork.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, TypeVar
+
+from pysqlite3 import dbapi2 as pysqlite3
+from sqlalchemy import Connection, Engine, Pool, create_engine, event, make_url
+from sqlalchemy.engine import URL
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError
+
+from edoc.database.errors import DatabaseError, RetryableError, UnsafeDatabaseError, wrap_errors
+
+OLDEST_SQLITE: Final = (3, 51, 3)
+"""The first release without the WAL-reset bug."""
+POSTGRESQL_DRIVER: Final = "postgresql+psycopg"
+_READS: Final = "edoc_reads"
+_TURN: Final = "edoc_turn"
+
+T = TypeVar("T")
+
+_abandoned: list[Pool] = []
+"""Pools of the parent process. Collecting them as garbage would close the parent's connections under its feet."""
+
+
+def open_engine(
+    url: str, *, pool_size: int = 8, pool_timeout: float = 30.0, busy_timeout: float = 30.0, connect_timeout: int = 10
+) -> Engine:
+    """The engine of ``sqlite:///<path>`` or ``postgresql+psycopg://...``, after one connection proved it usable.
+
+    Args:
+        url: which database; of SQLite a file, since one in memory would not outlive its connection.
+        pool_size: connections held at most, by this process.
+        pool_timeout: seconds to wait for a free connection.
+        busy_timeout: seconds to wait for another writer of the same SQLite file.
+        connect_timeout: seconds to wait for a PostgreSQL server.
+
+    Raises:
+        UnsafeDatabaseError: the database could lose what was committed.
+        DatabaseUnavailableError: it cannot be reached or opened.
+        DatabaseError: the URL is of neither kind.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise DatabaseError("the database URL cannot be read") from None  # it may hold a password
+    if parsed.drivername == "sqlite":
+        engine = _open_sqlite(parsed, pool_size, pool_timeout, busy_timeout)
+    elif parsed.drivername == POSTGRESQL_DRIVER:
+        engine = _open_postgresql(parsed, pool_size, pool_timeout, connect_timeout)
+    else:
+        raise DatabaseError(f"a database is sqlite:///<path> or {POSTGRESQL_DRIVER}://..., not {parsed.drivername}")
+    try:
+        with read(engine):
+            pass
+    except BaseException:
+        engine.dispose()
+        raise
+    return engine
+
+
+@contextlib.contextmanager
+def read(engine: Engine) -> Iterator[Connection]:
+    """A transaction that sees one state (each statement its own on PostgreSQL) and can write nothing.
+
+    Raises:
+        DatabaseError: see :func:`~edoc.database.errors.wrap_errors`.
+    """
+    with wrap_errors(), engine.connect() as plain:
+        connection = plain.execution_options(**{_READS: True, "postgresql_readonly": True})
+        with connection.begin():
+            yield connection
+
+
+@contextlib.contextmanager
+def write(engine: Engine) -> Iterator[Connection]:
+    """A transaction that may write: committed, and durable, when the block ends; rolled back when it raises.
+
+    On SQLite, writers of all threads and processes take turns from here on.
+
+    Raises:
+        RetryableError: it met another transaction; nothing was written.
+        DatabaseError: see :func:`~edoc.database.errors.wrap_errors`.
+    """
+    turn: _Turn | None = engine.get_execution_options().get(_TURN)
+    with wrap_errors(), turn or contextlib.nullcontext(), engine.begin() as connection:
+        yield connection
+
+
+def retry(action: Callable[[], T], *, attempts: int = 5, sleep: Callable[[float], None] = time.sleep) -> T:
+    """Run ``action``, a whole transaction, again while it meets others: at most ``attempts`` times in all.
+
+    Raises:
+        RetryableError: it still does the last time.
+    """
+    for attempt in range(1, attempts):
+        try:
+            return action()
+        except RetryableError:
+            sleep(0.01 * 2**attempt)
+    return action()
+
+
+def after_fork(engine: Engine) -> None:
+    """To be called in a child process before it uses an engine opened by its parent.
+
+    The child forgets the parent's connections without closing them, and opens its own.
+    """
+    _abandoned.append(engine.pool)
+    engine.dispose(close=False)
+    turn: _Turn | None = engine.get_execution_options().get(_TURN)
+    if turn is not None:
+        turn.forget()
+
+
+class _Turn:
+    """The queue of the writers of one SQLite file.
+
+    SQLite lets a writer that finds the file locked sleep and look again, which wastes up to a tenth of a second at
+    each turn and lets late ones overtake. Here a thread waits for a lock that wakes it: first among its process,
+    then, by a lock on a file beside the database, among processes. It is about speed only: who does not take part
+    (another program) is held off by SQLite itself.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._descriptor: int | None = None
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+        try:
+            if self._descriptor is None:
+                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        except OSError as error:
+            self._lock.release()
+            raise UnsafeDatabaseError(f"the folder of the database cannot be written: {error}") from error
+
+    def __exit__(self, *exc: object) -> None:
+        try:
+            if self._descriptor is not None:
+                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        finally:
+            self._lock.release()
+
+    def forget(self) -> None:
+        """Let go of what a parent process holds; its lock belongs to the open file, which the child shares."""
+        self._lock = threading.Lock()
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: float) -> Engine:
+    if pysqlite3.sqlite_version_info < OLDEST_SQLITE:
+        wanted = ".".join(map(str, OLDEST_SQLITE))
+        raise UnsafeDatabaseError(
+            f"SQLite {pysqlite3.sqlite_version} can corrupt a database in WAL mode; "
+            f"install pysqlite3 with SQLite {wanted} or newer"
+        )
+    if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
+        raise DatabaseError("an SQLite database is a file: sqlite:///<path>")
+    path = Path(url.database).absolute()
+    engine = create_engine(
+        url,
+        module=pysqlite3,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout,
+        connect_args={"timeout": busy_timeout},
+        execution_options={_TURN: _Turn(path.with_name(path.name + "-turn"))},
+    )
+    event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
+    connection.isolation_level = None  # the module would begin transactions of its own; _begin_sqlite does
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA journal_mode=WAL")
+        mode = cursor.fetchone()
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+    finally:
+        cursor.close()
+    if mode is None or mode[0] != "wal":
+        raise UnsafeDatabaseError(f"SQLite cannot use its write-ahead log here (it says {mode})")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    reads = bool(connection.get_execution_options().get(_READS, False))
+    connection.exec_driver_sql(f"PRAGMA query_only={int(reads)}")
+    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _open_postgresql(url: URL, pool_size: int, pool_timeout: float, connect_timeout: int) -> Engine:
+    engine = create_engine(
+        url,
+        isolation_level="READ COMMITTED",
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=pool_timeout,
+        pool_pre_ping=True,
+        connect_args={"connect_timeout": connect_timeout},
+    )
+    event.listen(engine, "connect", _check_postgresql)
+    return engine
+
+
+def _check_postgresql(connection: DBAPIConnection, _record: object) -> None:
+    cursor = connection.cursor()
+    try:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            cursor.execute(f"SHOW {setting}")
+            row = cursor.fetchone()
+            if row is None or row[0] == "off":
+                raise UnsafeDatabaseError(f"PostgreSQL runs with {setting}=off: it could lose what it acknowledged")
+    finally:
+        cursor.close()
+    connection.rollback()  # SHOW began a transaction

@@ -1,0 +1,96 @@
+"""What can go wrong with the database, in words that do not depend on which one it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Final
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from edoc.errors import EdocError
+
+_SQLITE_BUSY: Final = frozenset({5, 6})
+"""SQLITE_BUSY and SQLITE_LOCKED, the primary result codes."""
+_SQLITE_UNAVAILABLE: Final = frozenset({10, 11, 13, 14, 26})
+"""IOERR, CORRUPT, FULL, CANTOPEN, NOTADB."""
+_SQLITE_UNIQUE: Final = frozenset({1555, 2067, 2579})
+"""SQLITE_CONSTRAINT_PRIMARYKEY, _UNIQUE, _ROWID: extended result codes."""
+_POSTGRESQL_BUSY: Final = frozenset({"40001", "40P01", "55P03"})
+"""serialization_failure, deadlock_detected, lock_not_available."""
+_POSTGRESQL_UNIQUE: Final = "23505"
+_POSTGRESQL_UNAVAILABLE: Final = ("08", "53", "57P", "58", "28", "3D")
+"""Connection, resources, operator intervention, system error, authorization, no such database."""
+
+
+class DatabaseError(EdocError):
+    """The database refused or failed; nothing of the transaction was written, unless a subclass says otherwise."""
+
+
+class DatabaseUnavailableError(DatabaseError):
+    """The database cannot be reached, or its storage fails.
+
+    Where this happens at the commit, nobody knows whether it was done: the work must be safe to repeat.
+    """
+
+
+class UnsafeDatabaseError(DatabaseError):
+    """The database is set up, or of a version, such that it could lose what was committed."""
+
+
+class SchemaVersionError(DatabaseError):
+    """The tables are not those of this version of the program."""
+
+
+class RetryableError(DatabaseError):
+    """The transaction met another one; nothing was written, and the same may succeed when tried again."""
+
+
+class RowConflictError(RetryableError):
+    """A row that may exist only once was written by somebody else first: the next look finds it."""
+
+
+@contextlib.contextmanager
+def wrap_errors() -> Iterator[None]:
+    """Turn the errors of SQLAlchemy and its drivers into the tree above; others pass.
+
+    Raises:
+        RetryableError: serialization failure, deadlock, a locked SQLite, a row that is already there.
+        DatabaseUnavailableError: no connection, no space, broken storage.
+        DatabaseError: everything else that the database says no to.
+    """
+    try:
+        yield
+    except SQLAlchemyError as error:
+        raise _translated(error) from error
+
+
+def _translated(error: SQLAlchemyError) -> DatabaseError:
+    text = f"the database failed: {error.orig if isinstance(error, DBAPIError) else error}"
+    if not isinstance(error, DBAPIError):
+        return DatabaseUnavailableError(text) if isinstance(error, TimeoutError) else DatabaseError(text)
+    return _class_of(error)(text)
+
+
+def _class_of(error: DBAPIError) -> type[DatabaseError]:
+    sqlite: int | None = getattr(error.orig, "sqlite_errorcode", None)
+    if sqlite is not None:
+        return _class_of_sqlite(sqlite)
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if state in _POSTGRESQL_BUSY:
+        return RetryableError
+    if state == _POSTGRESQL_UNIQUE:
+        return RowConflictError
+    if error.connection_invalidated or (state or "").startswith(_POSTGRESQL_UNAVAILABLE):
+        return DatabaseUnavailableError
+    if state is None and not isinstance(error, IntegrityError):  # the driver, not the server: no connection
+        return DatabaseUnavailableError
+    return DatabaseError
+
+
+def _class_of_sqlite(code: int) -> type[DatabaseError]:
+    if code in _SQLITE_UNIQUE:
+        return RowConflictError
+    if code & 0xFF in _SQLITE_BUSY:
+        return RetryableError
+    return DatabaseUnavailableError if code & 0xFF in _SQLITE_UNAVAILABLE else DatabaseError
