@@ -1,0 +1,153 @@
+"""Reading X.509 certificates and CRLs (RFC 5280), and the facts this exchange looks for in them.
+
+An agency is named in the subject by ``organizationIdentifier`` (2.5.4.97) in the form of a semantics identifier of
+ETSI EN 319 412-1 section 5.1.4: ``GOVVN-`` and the agency's code. What a certificate is for among us (seal of an
+agency, signature of an officer, seal of the exchange) is said by a certificate policy (RFC 5280 section 4.2.1.4).
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.x509.oid import NameOID
+
+from keys.errors import CertificateFormatError
+
+_ARC = "2.25.123900459261849604021938371519245713889"
+"""An arc of our own, made from a UUID (ITU-T X.667), so that it needs no registration."""
+
+DEMONSTRATION_POLICY = x509.ObjectIdentifier(f"{_ARC}.1")
+"""The policy in every certificate of the demonstration authority: nothing it signs has legal effect."""
+
+DEMONSTRATION_NOTICE = "DEMONSTRATION ONLY: no person or agency was identified, and nothing signed has legal effect."
+
+
+class CertificateRole(Enum):
+    """What a certificate is for in this exchange; the value is the policy that says so."""
+
+    AGENCY_SEAL = x509.ObjectIdentifier(f"{_ARC}.2")
+    OFFICER = x509.ObjectIdentifier(f"{_ARC}.3")
+    EXCHANGE_SEAL = x509.ObjectIdentifier(f"{_ARC}.4")
+
+
+_ROLE_BY_POLICY = {role.value: role for role in CertificateRole}
+_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
+_PEM_BEGIN = re.compile(rb"^-----BEGIN ", re.MULTILINE)
+_CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
+_CRL_LABELS = frozenset({b"X509 CRL"})
+_AGENCY_PREFIX = "GOVVN-"
+_AGENCY_CODE = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")
+_MAX_AGENCY_CODE_CHARACTERS = 58
+"""With the prefix, 64: the upper bound X.520 sets for serialNumber, in which the code stands as well."""
+
+
+def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
+    """The certificates of a PEM bundle in its order (other PEM blocks are passed over), or the one DER certificate.
+
+    Raises:
+        CertificateFormatError: there is none, or one of them is damaged.
+    """
+    blocks = _pem_blocks(data, _CERTIFICATE_LABELS)
+    try:
+        certificates = (
+            tuple(x509.load_pem_x509_certificate(block) for block in blocks)
+            if blocks
+            else (x509.load_der_x509_certificate(data),)
+        )
+        for certificate in certificates:
+            # Both are read only when asked for; what is damaged shall be refused here and not later in a path.
+            _ = certificate.extensions, certificate.subject, certificate.issuer
+    except ValueError as error:
+        raise CertificateFormatError(f"not an X.509 certificate or a PEM bundle of them: {error}") from error
+    return certificates
+
+
+def read_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
+    """The CRLs of a PEM bundle in its order (other PEM blocks are passed over), or the one DER CRL.
+
+    Raises:
+        CertificateFormatError: there is none, or one of them is damaged.
+    """
+    blocks = _pem_blocks(data, _CRL_LABELS)
+    try:
+        crls = tuple(x509.load_pem_x509_crl(block) for block in blocks) if blocks else (x509.load_der_x509_crl(data),)
+        for crl in crls:
+            _ = crl.extensions, crl.issuer
+    except ValueError as error:
+        raise CertificateFormatError(f"not a CRL or a PEM bundle of them: {error}") from error
+    return crls
+
+
+def _pem_blocks(data: bytes, labels: frozenset[bytes]) -> tuple[bytes, ...]:
+    """The PEM blocks of these labels (RFC 7468); a bundle in which any block was cut short is refused whole."""
+    blocks = list(_PEM_BLOCK.finditer(data))
+    if len(blocks) != len(_PEM_BEGIN.findall(data)):
+        raise CertificateFormatError("a PEM block has no end")
+    return tuple(block.group(0) for block in blocks if block.group(1) in labels)
+
+
+def fingerprint(certificate: x509.Certificate) -> str:
+    """The SHA-256 of the certificate's DER, in lower-case hexadecimal."""
+    return certificate.fingerprint(hashes.SHA256()).hex()
+
+
+def subject_text(certificate: x509.Certificate) -> str:
+    """The subject as text (RFC 4514), most specific part first."""
+    return certificate.subject.rfc4514_string()
+
+
+def organization_identifier(certificate: x509.Certificate) -> str | None:
+    """The subject's organizationIdentifier (2.5.4.97); None where it is absent or there are several."""
+    values = certificate.subject.get_attributes_for_oid(NameOID.ORGANIZATION_IDENTIFIER)
+    value = values[0].value if len(values) == 1 else None
+    return value if isinstance(value, str) else None
+
+
+def is_agency_code(text: str) -> bool:
+    """Whether ``text`` can stand as an agency's code in a certificate: letters and digits in parts joined by dots."""
+    return len(text) <= _MAX_AGENCY_CODE_CHARACTERS and _AGENCY_CODE.fullmatch(text) is not None
+
+
+def agency_identifier(agency_code: str) -> str:
+    """The organizationIdentifier of an agency (ETSI EN 319 412-1 section 5.1.4).
+
+    Raises:
+        ValueError: the code cannot stand in a certificate.
+    """
+    if not is_agency_code(agency_code):
+        raise ValueError(f"{agency_code!r} is not an agency code: letters and digits, in parts joined by dots")
+    return _AGENCY_PREFIX + agency_code
+
+
+def agency_code(certificate: x509.Certificate) -> str | None:
+    """The code of the agency that the certificate names; None where there is none or it is malformed.
+
+    An officer's certificate names the agency too: ask :func:`role_of` before taking a signature for a seal.
+    """
+    identifier = organization_identifier(certificate)
+    if identifier is None or not identifier.startswith(_AGENCY_PREFIX):
+        return None
+    code = identifier.removeprefix(_AGENCY_PREFIX)
+    return code if is_agency_code(code) else None
+
+
+def role_of(certificate: x509.Certificate) -> CertificateRole | None:
+    """What the certificate is for; None where no policy of ours says so, or several do."""
+    roles = [_ROLE_BY_POLICY[policy] for policy in _policies(certificate) if policy in _ROLE_BY_POLICY]
+    return roles[0] if len(roles) == 1 else None
+
+
+def is_demonstration(certificate: x509.Certificate) -> bool:
+    """Whether the certificate comes from a demonstration authority and has no legal effect."""
+    return DEMONSTRATION_POLICY in _policies(certificate)
+
+
+def _policies(certificate: x509.Certificate) -> tuple[x509.ObjectIdentifier, ...]:
+    try:
+        extension = certificate.extensions.get_extension_for_class(x509.CertificatePolicies)
+    except (x509.ExtensionNotFound, ValueError):
+        return ()
+    return tuple(policy.policy_identifier for policy in extension.value)

@@ -1,0 +1,253 @@
+"""What CRLs say about a certificate at a given time (RFC 5280 sections 5 and 6.3).
+
+The question is always "was it revoked at this time", and the answer depends on the time and on the CRLs at hand, never
+on the clock. So a CRL issued after the time of interest may answer: it lists what was revoked, with the dates, and a
+later revocation does not change an earlier verdict. Four rules keep that sound:
+
+1. A CRL counts only until its nextUpdate, and only when signed by the very key that issued the certificate, with an
+   accepted algorithm, whole (no delta, no selection of reasons, not indirect) and in scope for the certificate.
+2. Of the CRLs issued up to the time of interest only the newest counts, so that a hold that was lifted is lifted; those
+   issued afterwards count as well.
+3. A CRL issued after the certificate expired does not count, since entries may be dropped then, unless it says how far
+   back it keeps them (expiredCertsOnCRL, X.509 section 9.5.2.8; ETSI EN 319 102-1 asks for the same).
+4. A certificate is revoked from the second of its revocation date on.
+
+Not seen is a hold that came and went between two CRLs at hand. The check is ours and not that of certvalidator, which
+accepts CRLs signed with SHA-1, knows neither rule 2 nor rule 3, and reads a CRL entry by entry in Python.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from keys.certificates import subject_text
+from keys.errors import CertificateRevokedError, KeyUsageError, PathNotFoundError, RevocationUnknownError
+from keys.profile import KeyPurpose, check_purpose, is_authority, is_strong_signature
+
+EXPIRED_CERTIFICATES_ON_CRL = x509.ObjectIdentifier("2.5.29.60")
+"""Says since when expired certificates stay on the CRL (X.509 section 9.5.2.8): a GeneralizedTime."""
+
+MOMENT = timedelta(microseconds=1)
+"""The resolution of time here: what lies just before or after a boundary."""
+
+_GENERALIZED_TIME_HEADER = b"\x18\x0f"
+_KNOWN_CRITICAL = frozenset({x509.IssuingDistributionPoint.oid, x509.AuthorityKeyIdentifier.oid, x509.CRLNumber.oid})
+
+
+@dataclass(frozen=True)
+class NotRevoked:
+    """That a certificate was not revoked, who says so, and for which times the same answer holds."""
+
+    crls: tuple[x509.CertificateRevocationList, ...]
+    valid_from: datetime
+    valid_until: datetime
+    """Both included."""
+
+
+@dataclass(frozen=True)
+class _Crl:
+    """A CRL with the facts read once."""
+
+    crl: x509.CertificateRevocationList
+    this_update: datetime
+    next_update: datetime
+    point: x509.IssuingDistributionPoint | None
+    expired_kept_since: datetime | None
+
+
+class RevocationData:
+    """A set of CRLs, of any issuers and ages, in any order. Does not change; safe to share between threads."""
+
+    def __init__(self, crls: Iterable[x509.CertificateRevocationList] = ()) -> None:
+        unique = {crl.fingerprint(hashes.SHA256()): crl for crl in crls}
+        self.crls: tuple[x509.CertificateRevocationList, ...] = tuple(unique[key] for key in sorted(unique))
+        """The CRLs, each once."""
+        self.identity: str = hashlib.sha256(b"".join(sorted(unique))).hexdigest()
+        """The same for the same set of CRLs, whatever their order."""
+        self._by_issuer: dict[x509.Name, list[_Crl]] = {}
+        for crl in self.crls:
+            facts = _read(crl)
+            if facts is not None:
+                self._by_issuer.setdefault(crl.issuer, []).append(facts)
+        self._genuine: dict[tuple[int, bytes], bool] = {}
+
+    def check(self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> NotRevoked:
+        """Find out that ``certificate`` was not revoked at ``at``. That ``issuer`` issued it is known already.
+
+        Raises:
+            CertificateRevokedError: it had been revoked by then.
+            RevocationUnknownError: no CRL at hand can tell.
+        """
+        trusted = self._trusted(certificate, issuer)
+        deciding = _deciding(trusted, at)
+        if not deciding:
+            raise RevocationUnknownError(_why_unknown(certificate, trusted, at))
+        until = min(_ends(trusted, at))
+        for facts in deciding:
+            entry = facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            if entry is None:
+                continue
+            if entry.revocation_date_utc <= at:
+                raise CertificateRevokedError(subject_text(certificate), entry.revocation_date_utc, _reason(entry))
+            until = min(until, entry.revocation_date_utc - MOMENT)
+        crls = tuple(facts.crl for facts in deciding)
+        return NotRevoked(crls, valid_from=max(_starts(trusted, at)), valid_until=until)
+
+    def is_silent_about(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        """Whether no CRL at hand can tell anything about the certificate, at whatever time."""
+        return not self._trusted(certificate, issuer)
+
+    def _trusted(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[_Crl]:
+        """The CRLs that may speak about the certificate: rules 1 and 3 but for the time of interest."""
+        return [
+            facts
+            for facts in self._by_issuer.get(certificate.issuer, [])
+            if _in_scope(facts, certificate) and _keeps(facts, certificate) and self._is_genuine(facts.crl, issuer)
+        ]
+
+    def _is_genuine(self, crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+        """Whether the issuer signed the CRL and may; remembered, since a CRL can be large."""
+        key = (id(crl), issuer.fingerprint(hashes.SHA256()))
+        if key not in self._genuine:
+            self._genuine[key] = _may_sign_crls(issuer) and _is_signed_by(crl, issuer)
+        return self._genuine[key]
+
+
+def _read(crl: x509.CertificateRevocationList) -> _Crl | None:
+    """The facts of a CRL; None where it can never count: weak, a delta, partial, indirect, or not understood."""
+    if not is_strong_signature(crl.signature_algorithm_oid) or crl.next_update_utc is None:
+        return None
+    point: x509.IssuingDistributionPoint | None = None
+    expired_kept_since: datetime | None = None
+    for extension in crl.extensions:
+        value = extension.value
+        if isinstance(value, x509.DeltaCRLIndicator) or (extension.critical and extension.oid not in _KNOWN_CRITICAL):
+            return None
+        if isinstance(value, x509.IssuingDistributionPoint):
+            point = value
+        elif extension.oid == EXPIRED_CERTIFICATES_ON_CRL and isinstance(value, x509.UnrecognizedExtension):
+            expired_kept_since = _generalized_time(value.value)
+    if point is not None and _is_partial(point):
+        return None
+    return _Crl(crl, crl.last_update_utc, crl.next_update_utc, point, expired_kept_since)
+
+
+def _is_partial(point: x509.IssuingDistributionPoint) -> bool:
+    return (
+        point.indirect_crl
+        or point.only_contains_attribute_certs
+        or point.only_some_reasons is not None
+        or point.relative_name is not None
+    )
+
+
+def _generalized_time(der: bytes) -> datetime | None:
+    """A DER GeneralizedTime (RFC 5280 section 4.1.2.5.2); None where it is anything else."""
+    if not der.startswith(_GENERALIZED_TIME_HEADER):
+        return None
+    try:
+        return datetime.strptime(der[2:].decode("ascii"), "%Y%m%d%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+def generalized_time(moment: datetime) -> bytes:
+    """A moment as a DER GeneralizedTime (RFC 5280 section 4.1.2.5.2), to the second."""
+    return _GENERALIZED_TIME_HEADER + moment.astimezone(UTC).strftime("%Y%m%d%H%M%SZ").encode("ascii")
+
+
+def _in_scope(facts: _Crl, certificate: x509.Certificate) -> bool:
+    """Whether the CRL is about certificates such as this one (RFC 5280 section 6.3.3 step b)."""
+    point = facts.point
+    if point is None:
+        return True
+    is_ca = is_authority(certificate)
+    if (point.only_contains_ca_certs and not is_ca) or (point.only_contains_user_certs and is_ca):
+        return False
+    return point.full_name is None or not _distribution_names(certificate).isdisjoint(point.full_name)
+
+
+def _distribution_names(certificate: x509.Certificate) -> set[x509.GeneralName]:
+    try:
+        points = certificate.extensions.get_extension_for_class(x509.CRLDistributionPoints).value
+    except x509.ExtensionNotFound:
+        return set()
+    return {name for point in points for name in point.full_name or ()}
+
+
+def _keeps(facts: _Crl, certificate: x509.Certificate) -> bool:
+    """Whether the CRL would still list the certificate: rule 3."""
+    expired_at = certificate.not_valid_after_utc
+    if facts.this_update <= expired_at:
+        return True
+    return facts.expired_kept_since is not None and facts.expired_kept_since <= expired_at
+
+
+def _may_sign_crls(issuer: x509.Certificate) -> bool:
+    """Whether key usage allows it; an anchor without key usage may, as RFC 5280 section 6.3.3 step f has it."""
+    try:
+        issuer.extensions.get_extension_for_class(x509.KeyUsage)
+        check_purpose(issuer, KeyPurpose.CRL)
+    except x509.ExtensionNotFound:
+        return True
+    except (KeyUsageError, PathNotFoundError):
+        return False
+    return True
+
+
+def _is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
+    try:
+        public_key = issuer.public_key()
+        return isinstance(public_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and crl.is_signature_valid(
+            public_key
+        )
+    except (UnsupportedAlgorithm, ValueError, TypeError):
+        return False
+
+
+def _deciding(trusted: list[_Crl], at: datetime) -> list[_Crl]:
+    """The CRLs that answer for ``at``, the newest last: rule 2."""
+    fresh = sorted((facts for facts in trusted if facts.next_update >= at), key=lambda facts: facts.this_update)
+    before = [facts for facts in fresh if facts.this_update <= at]
+    after = [facts for facts in fresh if facts.this_update > at]
+    return before[-1:] + after
+
+
+def _starts(trusted: list[_Crl], at: datetime) -> list[datetime]:
+    """The earliest times from which the same CRLs decide as at ``at``."""
+    return [
+        datetime.min.replace(tzinfo=UTC),
+        *(facts.this_update for facts in trusted if facts.this_update <= at),
+        *(facts.next_update + MOMENT for facts in trusted if facts.next_update < at),
+    ]
+
+
+def _ends(trusted: list[_Crl], at: datetime) -> list[datetime]:
+    """The latest times until which the same CRLs decide as at ``at``."""
+    return [
+        *(facts.this_update - MOMENT for facts in trusted if facts.this_update > at),
+        *(facts.next_update for facts in trusted if facts.next_update >= at),
+    ]
+
+
+def _why_unknown(certificate: x509.Certificate, trusted: list[_Crl], at: datetime) -> str:
+    subject = subject_text(certificate)
+    if not trusted:
+        return f"no CRL that can be relied on says whether the certificate of {subject} was revoked"
+    newest = max(facts.next_update for facts in trusted)
+    return f"the newest CRL about {subject} was good until {newest.isoformat()}, which is before {at.isoformat()}"
+
+
+def _reason(entry: x509.RevokedCertificate) -> str:
+    try:
+        return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
+    except (x509.ExtensionNotFound, ValueError):
+        return x509.ReasonFlags.unspecified.value

@@ -1,0 +1,372 @@
+"""Trust anchors, and the validation of a certificate's path to one of them at a given time (RFC 5280 section 6).
+
+Path building and the algorithm of section 6.1 (signatures, validity, names, policies, extensions) are those of
+pyhanko-certvalidator, which never fetches anything here; strength, purpose and revocation are judged by ``profile``
+and ``revocation``. Everything is decided by the arguments: the certificates, the CRLs and the time of interest, so
+that the verdict about a past time stays what it was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import threading
+from collections import OrderedDict
+from collections.abc import Coroutine, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+from asn1crypto import x509 as asn1_x509
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from pyhanko_certvalidator.context import ValidationContext
+from pyhanko_certvalidator.errors import (
+    DisallowedAlgorithmError,
+    ExpiredError,
+    NotYetValidError,
+    PathBuildingError,
+    ValidationError,
+)
+from pyhanko_certvalidator.path import ValidationPath
+from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy
+from pyhanko_certvalidator.validate import async_validate_path
+
+from keys.certificates import read_certificates, subject_text
+from keys.errors import (
+    CertificateExpiredError,
+    CertificateFormatError,
+    CertificateNotYetValidError,
+    CertificateRevokedError,
+    KeyUsageError,
+    NoTrustAnchorsError,
+    PathError,
+    PathNotFoundError,
+    RevocationUnknownError,
+    WeakKeyError,
+)
+from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strength, is_authority
+from keys.revocation import NotRevoked, RevocationData
+
+__all__ = ["CertificatePath", "KeyPurpose", "PathValidator", "RevocationData", "TrustAnchors"]
+
+ResultT = TypeVar("ResultT")
+
+_ANCHOR_SUFFIXES = frozenset({".pem", ".crt", ".cer", ".der"})
+
+MAX_INTERMEDIATES = 8
+"""How many certificates that came with a signature are considered: the search grows with their factorial."""
+
+_MAX_CANDIDATES = 16
+"""How many paths are judged before giving up."""
+
+_MOST_TELLING_LAST = (
+    PathNotFoundError,
+    KeyUsageError,
+    WeakKeyError,
+    CertificateNotYetValidError,
+    CertificateExpiredError,
+    RevocationUnknownError,
+    CertificateRevokedError,
+)
+"""Where several paths fail for different reasons, the one that came furthest is told."""
+
+_HOSTILE_ASN1_ERRORS = (
+    ValueError,
+    TypeError,
+    LookupError,
+    ArithmeticError,
+    AttributeError,
+    AssertionError,
+    NotImplementedError,
+    RecursionError,
+    InvalidSignature,
+    UnsupportedAlgorithm,
+)
+"""What asn1crypto and certvalidator raise, beside their own errors, on certificates made to break them."""
+
+
+class TrustAnchors:
+    """The certificates believed without further proof. Never empty; does not change."""
+
+    def __init__(self, certificates: Iterable[x509.Certificate]) -> None:
+        unique = {certificate.fingerprint(hashes.SHA256()): certificate for certificate in certificates}
+        if not unique:
+            raise NoTrustAnchorsError("there are no trust anchors, so that no certificate can be judged")
+        self.certificates: tuple[x509.Certificate, ...] = tuple(unique[key] for key in sorted(unique))
+        """The anchors, each once."""
+        self.identity: str = hashlib.sha256(b"".join(sorted(unique))).hexdigest()
+        """The same for the same set of anchors, whatever their order."""
+
+    @classmethod
+    def from_bundle(cls, data: bytes) -> TrustAnchors:
+        """The anchors of a PEM bundle, or one in DER.
+
+        Raises:
+            NoTrustAnchorsError: there is nothing in it.
+            CertificateFormatError: what is in it cannot be read.
+        """
+        if not data.strip():
+            raise NoTrustAnchorsError("the bundle of trust anchors is empty")
+        return cls(read_certificates(data))
+
+    @classmethod
+    def from_folder(cls, folder: Path) -> TrustAnchors:
+        """The anchors in the files ``*.pem``, ``*.crt``, ``*.cer`` and ``*.der`` of a folder; others are passed over.
+
+        Raises:
+            NoTrustAnchorsError: there is no such folder or file.
+            CertificateFormatError: a file cannot be read; one bad file is never passed over.
+        """
+        certificates: list[x509.Certificate] = []
+        try:
+            files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ANCHOR_SUFFIXES)
+        except OSError as error:
+            raise NoTrustAnchorsError(f"the folder of trust anchors {folder} cannot be read: {error}") from error
+        for path in files:
+            try:
+                certificates.extend(read_certificates(path.read_bytes()))
+            except (OSError, CertificateFormatError) as error:
+                raise CertificateFormatError(f"the trust anchor {path} cannot be read: {error}") from error
+        if not certificates:
+            raise NoTrustAnchorsError(f"the folder {folder} holds no trust anchor (*.pem, *.crt, *.cer, *.der)")
+        return cls(certificates)
+
+
+@dataclass(frozen=True)
+class CertificatePath:
+    """A path that was found good, and for which times the same finding holds."""
+
+    certificates: tuple[x509.Certificate, ...]
+    """From the signer to the trust anchor; one only where the signer is an anchor."""
+    crls: tuple[x509.CertificateRevocationList, ...]
+    """The CRLs that said that nothing in it was revoked."""
+    valid_from: datetime
+    valid_until: datetime
+    """Both included."""
+
+
+class PathValidator:
+    """Judges certificates by one set of anchors and CRLs. Safe to share between threads.
+
+    Good paths are remembered, at most ``cache_size`` of them, and told again for every time to which they apply; what
+    was refused is judged anew. Anchors and CRLs do not change, so a new CRL takes a new validator, which remembers
+    nothing of the old one.
+
+    ``require_revocation=False`` accepts a certificate about which no CRL can tell; a CRL that tells is always heeded.
+    """
+
+    def __init__(
+        self,
+        anchors: TrustAnchors,
+        revocation: RevocationData,
+        *,
+        intermediates: Sequence[x509.Certificate] = (),
+        require_revocation: bool = True,
+        cache_size: int = 4096,
+    ) -> None:
+        self.anchors = anchors
+        self.revocation = revocation
+        self.require_revocation = require_revocation
+        self._intermediates = tuple(intermediates)
+        self._anchors_asn1 = [_to_asn1(certificate) for certificate in anchors.certificates]
+        self._intermediates_asn1 = [_to_asn1(certificate) for certificate in intermediates]
+        self._cache: OrderedDict[tuple[x509.Certificate, KeyPurpose], CertificatePath] = OrderedDict()
+        self._cache_size = cache_size
+        self._cache_lock = threading.Lock()
+        # asn1crypto decodes on first access and is not made for several threads doing so with one object.
+        self._build_lock = threading.Lock()
+
+    def validate(
+        self,
+        certificate: x509.Certificate,
+        *,
+        intermediates: Sequence[x509.Certificate] = (),
+        at: datetime,
+        usage: KeyPurpose,
+    ) -> CertificatePath:
+        """Find a path from ``certificate`` to an anchor that was good at ``at``.
+
+        ``intermediates`` are certificates that came with the signature: they help to find a path and prove nothing.
+
+        Raises:
+            PathError: exactly one of its subclasses, saying why there is no such path.
+            ValueError: ``at`` has no time zone.
+        """
+        if at.tzinfo is None:
+            raise ValueError("the time of interest needs a time zone")
+        key = (certificate, usage)
+        with self._cache_lock:
+            known = self._cache.get(key)
+            if known is not None and known.valid_from <= at <= known.valid_until:
+                self._cache.move_to_end(key)
+                return known
+        path = self._validate(certificate, intermediates, at, usage)
+        with self._cache_lock:
+            self._cache[key] = path
+            self._cache.move_to_end(key)
+            while len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+        return path
+
+    def _validate(
+        self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime, usage: KeyPurpose
+    ) -> CertificatePath:
+        is_anchor = certificate in self.anchors.certificates
+        check_strength(certificate, is_anchor=is_anchor)
+        check_purpose(certificate, usage)
+        if is_anchor:
+            return self._judge_times((certificate,), at)
+        try:
+            with self._build_lock:
+                return _run(self._first_good_path(certificate, _usable(intermediates, certificate), at))
+        except PathBuildingError as error:
+            raise PathNotFoundError(str(error)) from error
+        except _HOSTILE_ASN1_ERRORS as error:
+            subject = subject_text(certificate)
+            raise PathNotFoundError(f"certificate of {subject} or one above it cannot be read: {error}") from error
+
+    async def _first_good_path(
+        self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime
+    ) -> CertificatePath:
+        signer = _to_asn1(certificate)
+        context = ValidationContext(
+            trust_roots=self._anchors_asn1,
+            # The configured ones come first: of two certificates with one issuer and number the first is kept.
+            other_certs=[*self._intermediates_asn1, *map(_to_asn1, intermediates)],
+            moment=at,
+            allow_fetching=False,
+            revinfo_policy=CertRevTrustPolicy(NO_REVOCATION),
+            time_tolerance=timedelta(0),
+        )
+        known = {
+            _der(each): each for each in (*self.anchors.certificates, *self._intermediates, *intermediates, certificate)
+        }
+        failures: list[PathError] = []
+        candidates = context.path_builder.async_build_paths_lazy(signer)
+        try:
+            async for candidate in candidates:
+                path = self._in_our_terms(candidate, known, at)
+                try:
+                    return await self._judge(context, candidate, path, at)
+                except PathError as error:
+                    failures.append(error)
+                if len(failures) == _MAX_CANDIDATES:
+                    break
+        finally:
+            await candidates.cancel()  # type: ignore[no-untyped-call]
+        raise max(failures, key=lambda failure: _MOST_TELLING_LAST.index(type(failure)))
+
+    def _in_our_terms(
+        self, candidate: ValidationPath, known: dict[bytes, x509.Certificate], at: datetime
+    ) -> tuple[x509.Certificate, ...]:
+        """The path from the signer upwards.
+
+        certvalidator knows an anchor by name and key alone; where it was renewed, the one valid at the time is meant.
+        """
+        *below, anchor = (known[each.dump()] for each in reversed(list(candidate)))
+        renewals = [
+            each
+            for each in self.anchors.certificates
+            if each.subject == anchor.subject and _public_key_der(each) == _public_key_der(anchor)
+        ]
+        valid = [each for each in renewals if each.not_valid_before_utc <= at <= each.not_valid_after_utc]
+        return (*below, (valid or [anchor])[0])
+
+    async def _judge(
+        self, context: ValidationContext, candidate: ValidationPath, path: tuple[x509.Certificate, ...], at: datetime
+    ) -> CertificatePath:
+        for certificate in path[:-1]:
+            check_strength(certificate)
+        check_strength(path[-1], is_anchor=True)
+        check_issuers(path)
+        try:
+            await async_validate_path(context, candidate)
+        except ValidationError as error:
+            raise _in_our_words(error, path) from error
+        return self._judge_times(path, at)
+
+    def _judge_times(self, path: tuple[x509.Certificate, ...], at: datetime) -> CertificatePath:
+        """Validity of the anchor, which RFC 5280 leaves to us, and revocation of all below it, from the top."""
+        _check_validity(path[-1], at)
+        findings: list[NotRevoked] = []
+        starts = [certificate.not_valid_before_utc for certificate in path]
+        ends = [certificate.not_valid_after_utc for certificate in path]
+        for certificate, issuer in reversed(list(itertools.pairwise(path))):
+            try:
+                findings.append(self.revocation.check(certificate, issuer, at))
+            except RevocationUnknownError:
+                if self.require_revocation:
+                    raise
+                if not self.revocation.is_silent_about(certificate, issuer):
+                    # A CRL does tell about other times: the finding is good for this one alone.
+                    starts.append(at)
+                    ends.append(at)
+        return CertificatePath(
+            certificates=path,
+            crls=tuple(crl for finding in reversed(findings) for crl in finding.crls),
+            valid_from=max(starts + [finding.valid_from for finding in findings]),
+            valid_until=min(ends + [finding.valid_until for finding in findings]),
+        )
+
+
+def _usable(intermediates: Sequence[x509.Certificate], certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
+    """Those that can lie between a signer and an anchor.
+
+    One that names itself as issuer leads nowhere new. Without these and with few others the search stays short even
+    for certificates made to lengthen it.
+    """
+    if len(intermediates) > MAX_INTERMEDIATES:
+        raise PathNotFoundError(f"{len(intermediates)} certificates came along; {MAX_INTERMEDIATES} are accepted")
+    return tuple(
+        each for each in intermediates if each != certificate and is_authority(each) and each.subject != each.issuer
+    )
+
+
+def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    """The result of a coroutine that never waits, as certvalidator's do not without a network.
+
+    Driven by hand, it needs no event loop and works inside a running one.
+    """
+    try:
+        work.send(None)
+    except StopIteration as done:
+        result: ResultT = done.value
+        return result
+    work.close()
+    raise PathNotFoundError("validation wanted to wait for something outside, and nothing is fetched here")
+
+
+def _in_our_words(error: ValidationError, path: tuple[x509.Certificate, ...]) -> PathError:
+    if isinstance(error, ExpiredError):
+        expired = [each for each in path if each.not_valid_after_utc == error.expired_dt]
+        return CertificateExpiredError(subject_text((*expired, path[0])[0]), error.expired_dt)
+    if isinstance(error, NotYetValidError):
+        early = [each for each in path if each.not_valid_before_utc == error.valid_from]
+        return CertificateNotYetValidError(subject_text((*early, path[0])[0]), error.valid_from)
+    if isinstance(error, DisallowedAlgorithmError):
+        return WeakKeyError(error.failure_msg)
+    return PathNotFoundError(error.failure_msg)
+
+
+def _check_validity(certificate: x509.Certificate, at: datetime) -> None:
+    if at < certificate.not_valid_before_utc:
+        raise CertificateNotYetValidError(subject_text(certificate), certificate.not_valid_before_utc)
+    if at > certificate.not_valid_after_utc:
+        raise CertificateExpiredError(subject_text(certificate), certificate.not_valid_after_utc)
+
+
+def _to_asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
+    return asn1_x509.Certificate.load(_der(certificate), strict=True)
+
+
+def _der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.DER)
+
+
+def _public_key_der(certificate: x509.Certificate) -> bytes:
+    return certificate.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
