@@ -62,7 +62,7 @@ class SchemaViolation:
 class _PackageResolver(etree.Resolver):
     """Finds what a schema imports inside the two packages, and refuses everything else."""
 
-    def resolve(  # type: ignore[no-untyped-def]  # the type of its result exists only in the type stubs of lxml
+    def resolve(  # type: ignore[no-untyped-def]  # noqa: ANN202 - only the type stubs of lxml name its result
         self, system_url: str | None, _public_id: str | None, context: object, /
     ):
         """The text of the schema at ``system_url``."""

@@ -21,7 +21,7 @@ import functools
 import hashlib
 import io
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -124,12 +124,64 @@ class XmlLimits:
     """A run of base64 characters of at least this length is cut out of the skeleton."""
 
 
+class RawContent(Protocol):
+    """Bytes that a document being made carries as base64, such as a file that nobody wants in memory."""
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes; can be called again."""
+
+    def digest(self, algorithm: str = "sha256") -> bytes:
+        """The digest of the bytes, by ``hashlib`` name."""
+
+
+class _ExternalText(Protocol):
+    """A text of base64 that a marker in the tree stands for."""
+
+    def text_chunks(self) -> Iterator[bytes]:
+        """Yield the text as it is written out."""
+
+    def content(self) -> Base64Content:
+        """What the text encodes."""
+
+
 @dataclass(frozen=True)
 class _Run:
     """Where a run that was cut out stands in the source."""
 
+    source: ByteSource
     start: int
     stop: int
+
+    def text_chunks(self) -> Iterator[bytes]:
+        return _normalized_lines(self.source.chunks(self.start, self.stop))
+
+    def content(self) -> Base64Content:
+        return Base64Content(self.source, self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class _EncodedRun:
+    """A run that is made while it is written, from the bytes that it encodes."""
+
+    raw: RawContent
+
+    def text_chunks(self) -> Iterator[bytes]:
+        rest = b""
+        for chunk in self.raw.chunks():
+            data = rest + chunk
+            usable = len(data) - len(data) % 3
+            rest = data[usable:]
+            if usable:
+                yield pybase64.b64encode(data[:usable])
+        if rest:
+            yield pybase64.b64encode(rest)
+
+    def content(self) -> Base64Content:
+        return _RawBase64(self.raw)
 
 
 class CanonicalizationMethod(Enum):
@@ -143,11 +195,16 @@ class CanonicalizationMethod(Enum):
 class ParsedXml:
     """A document after its one parse: the tree, the bytes it came from, and the runs that were cut out."""
 
-    def __init__(self, root: etree._Element, source: ByteSource, runs: Mapping[str, _Run]) -> None:
+    def __init__(self, root: etree._Element, source: ByteSource, runs: Mapping[str, _ExternalText]) -> None:
         self.root = root
         self.source = source
         self._runs = runs
         self._contents: dict[etree._Element, Base64Content] = {}
+
+    @property
+    def markers(self) -> Collection[str]:
+        """The texts in the tree that stand for a run: who reads a text for itself must refuse these."""
+        return self._runs.keys()
 
     def content(self, element: etree._Element) -> Base64Content:
         """The base64 content of ``element``; the same object each time, so that it is digested once."""
@@ -164,7 +221,24 @@ class ParsedXml:
         if run is None:
             data = text.encode()
             return Base64Content(MemorySource(data), 0, len(data))
-        return Base64Content(self.source, run.start, run.stop)
+        return run.content()
+
+    def with_contents(self, contents: Mapping[etree._Element, RawContent], inline_below: int) -> ParsedXml:
+        """The same tree with each content as the base64 text of its element, which was empty.
+
+        Contents that take fewer than ``inline_below`` characters are put into the tree; the others stay where they
+        lie, are encoded whenever the document is written or canonicalized, and are never held as a whole.
+        """
+        prefix = _unused_prefix(etree.tostring(self.root, encoding="UTF-8"))
+        runs: dict[str, _ExternalText] = dict(self._runs)
+        for number, (element, raw) in enumerate(contents.items()):
+            run = _EncodedRun(raw)
+            if (raw.size + 2) // 3 * 4 < inline_below:
+                element.text = b"".join(run.text_chunks()).decode()
+            else:
+                element.text = f"{prefix}{number:0{_MARKER_LENGTH - len(prefix)}d}"
+                runs[element.text] = run
+        return ParsedXml(self.root, self.source, runs)
 
     def canonical_chunks(
         self,
@@ -184,8 +258,7 @@ class ParsedXml:
         done = 0
         for at, marker in found:
             yield skeleton[done:at]
-            run = self._runs[marker]
-            yield from _normalized_lines(self.source.chunks(run.start, run.stop))
+            yield from self._runs[marker].text_chunks()
             done = at + _MARKER_LENGTH
         yield skeleton[done:]
 
@@ -243,6 +316,11 @@ class Base64Content:
         return self.consume(algorithm=algorithm) if known is None else known
 
     @property
+    def size_at_most(self) -> int:
+        """An upper bound of the number of decoded bytes, known without decoding."""
+        return (self._stop - self._start) // 4 * 3 + 3
+
+    @property
     def size(self) -> int:
         """The number of decoded bytes."""
         if self._size is None:
@@ -262,6 +340,27 @@ class Base64Content:
             if data.tell() >= count:
                 break
         return data.getvalue()[:count]
+
+
+class _RawBase64(Base64Content):
+    """The decoded form of a base64 text that is yet to be written: the bytes themselves."""
+
+    def __init__(self, raw: RawContent) -> None:
+        super().__init__(MemorySource(b""), 0, (raw.size + 2) // 3 * 4)
+        self._raw = raw
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes."""
+        return self._raw.chunks()
+
+    def digest(self, algorithm: str = "sha256") -> bytes:
+        """The digest of the bytes, as their holder knows it."""
+        return self._raw.digest(algorithm)
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return self._raw.size
 
 
 def parse(source: ByteSource | bytes, limits: XmlLimits) -> ParsedXml:
@@ -353,7 +452,7 @@ def _find_runs(source: ByteSource, shortest: int) -> Iterator[_Run]:
         opening = len(_CDATA) if head.startswith(_CDATA) else head.find(b">") + 1
         if opening == 0:
             continue
-        run = _Run(start + opening, _end_of_run(source, start + opening, stop))
+        run = _Run(source, start + opening, _end_of_run(source, start + opening, stop))
         if run.stop - run.start >= shortest:
             yield run
 
