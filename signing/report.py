@@ -11,6 +11,8 @@ from enum import Enum
 
 from cryptography import x509
 
+from keys.certificates import fingerprint, subject_text
+
 
 class Indication(Enum):
     """The main status indication (EN 319 102-1 section 5.1.3)."""
@@ -99,3 +101,27 @@ class ValidationReport:
     def passed(self) -> bool:
         """Whether the indication is TOTAL-PASSED."""
         return self.indication is Indication.TOTAL_PASSED
+
+
+def report_as_json(report: ValidationReport) -> dict[str, object]:
+    """The report in values that JSON knows: enums by their names, times in ISO 8601, digests in hex."""
+    return {
+        "indication": report.indication.value,
+        "sub_indication": report.sub_indication.value if report.sub_indication else None,
+        "findings": [vars(finding) for finding in report.findings],
+        "validated_at": report.validated_at.isoformat(),
+        "signature_id": report.signature_id,
+        "signature_algorithm": report.signature_algorithm,
+        "signing_time": report.signing_time.isoformat() if report.signing_time else None,
+        "claimed_roles": list(report.claimed_roles),
+        "signer": _certificate_as_json(report.signer) if report.signer else None,
+        "path": [_certificate_as_json(certificate) for certificate in report.path],
+        "covered": [
+            {"label": part.label, "uri": part.uri, "algorithm": part.digest_algorithm, "digest": part.digest.hex()}
+            for part in report.covered
+        ],
+    }
+
+
+def _certificate_as_json(certificate: x509.Certificate) -> dict[str, str]:
+    return {"subject": subject_text(certificate), "sha256": fingerprint(certificate)}

@@ -1,0 +1,308 @@
+"""The transaction that takes a document on: rows, evidence, events and outbox, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Self
+from uuid import UUID
+
+from sqlalchemy import Connection, select, tuple_
+
+from edoc.acceptance.errors import ConflictError, DirectoryChangedError
+from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt, warnings_text
+from edoc.acceptance.steps import AcceptanceStep
+from edoc.acceptance.verification import Recipient
+from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
+from edoc.database.tables import AttachmentRow, DeliveryRow, DocumentRow, MessageRow
+from edoc.delivery.states import CONSIGNED
+from edoc.directory.model import Agency
+from edoc.directory.repository import read_version
+from edoc.envelope.model import DocumentMessage, ReaderWarning
+from edoc.events import EventType, add_event
+from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party, SealedEvidence
+from edoc.evidence.rows import acceptance_occasion, add_evidence, consignment_occasion
+from edoc.exchange import Exchange
+from edoc.identifiers import uuid7
+
+
+@dataclass(frozen=True)
+class StoredAttachment:
+    """An attachment as the rows know it."""
+
+    content_id: str
+    name: str
+    media_type: str
+    description: str | None
+    size: int
+    sha256: str
+    is_object: bool
+
+
+@dataclass(frozen=True)
+class VerifiedDocument:
+    """A document whose message is archived and whose seal has passed."""
+
+    message: DocumentMessage
+    sender: Agency
+    recipients: tuple[Recipient, ...]
+    attachments: tuple[StoredAttachment, ...]
+    warnings: tuple[ReaderWarning, ...]
+    validation: str
+    """The reports, JSON."""
+    sha256: str
+    size: int
+    received_at: datetime
+    directory_version: int
+
+    @property
+    def number_key(self) -> tuple[int, int, str, str]:
+        """The second key of a document: agency, year, number and notation."""
+        message = self.message
+        return (self.sender.id, message.promulgation_date.year, message.code.number, message.code.notation)
+
+
+class AcceptDocument:
+    """The work item that enters one document."""
+
+    def __init__(self, exchange: Exchange, document: VerifiedDocument) -> None:
+        self._exchange, self._document = exchange, document
+        self._warnings = document.warnings
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Neither the same bytes nor the same DocumentId twice in one transaction."""
+        return frozenset({f"message:{self._document.sha256}", f"document:{self._document.message.document_id}"})
+
+    @property
+    def actors(self) -> Sequence[int]:
+        """The sender submits, and to each recipient the document is consigned."""
+        return [self._document.sender.id, *(recipient.agency.id for recipient in self._document.recipients)]
+
+    @classmethod
+    def prepare(cls, connection: Connection, items: Sequence[Self]) -> Sequence[Preparation]:
+        """Find repeats and conflicts; a number used twice by a sender is a warning (Decree 30 App. VI III.1(h))."""
+        items[0]._exchange.observer.reached(AcceptanceStep.TRANSACTION_BEGUN)
+        version = read_version(connection)
+        documents = _find_documents(connection, [item._document.message.document_id for item in items])
+        repeats = _find_messages(connection, [item._document.sha256 for item in items])
+        numbers = _find_numbers(connection, [item._document.number_key for item in items])
+        return [item._judge(connection, version, documents, repeats, numbers) for item in items]
+
+    def _judge(
+        self,
+        connection: Connection,
+        version: int,
+        documents: set[str],
+        repeats: set[str],
+        numbers: set[tuple[int, int, str, str]],
+    ) -> Preparation:
+        document = self._document
+        if document.sha256 in repeats:
+            return Settled(find_receipt(connection, self._exchange.store, document.sha256))
+        if document.message.document_id in documents:
+            return Failed(ConflictError(document.message.document_id))
+        if version != document.directory_version:
+            return Failed(DirectoryChangedError("the directory has changed"))
+        if document.number_key in numbers:
+            self._warnings = (*document.warnings, _number_warning(document))
+        return Ready()
+
+    def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> Receipt:
+        """Add all rows of the document; returns the receipt that holds once the transaction is committed."""
+        del connection
+        exchange, document = self._exchange, self._document
+        now = exchange.clock()
+        document_pk = uuid7(now, exchange.random)
+        accepted = self._seal_acceptance(now, sequences)
+        consigned = self._seal_consignment(now, sequences, accepted)
+        exchange.observer.reached(AcceptanceStep.EVIDENCE_SEALED)
+        self._add_document(rows, document_pk, now)
+        deliveries = self._add_deliveries(rows, document_pk, consigned, now)
+        self._add_evidence(rows, document_pk, accepted, consigned, deliveries, now)
+        exchange.observer.reached(AcceptanceStep.ROWS_ADDED)
+        return Receipt(
+            kind=MessageKind.DOCUMENT,
+            document_pk=document_pk,
+            document_id=document.message.document_id,
+            message_sha256=document.sha256,
+            sender_id=document.sender.id,
+            accepted_at=now,
+            evidence=accepted.body,
+            deliveries=deliveries,
+            warnings=self._warnings,
+        )
+
+    def _statement(self, now: datetime, kind: EvidenceType) -> Evidence:
+        document = self._document
+        return Evidence(
+            identifier=uuid7(now, self._exchange.random),
+            type=kind,
+            event_time=now,
+            issuer=self._exchange.issuer.party,
+            sender=Party(document.sender.code, document.sender.name),
+            recipients=tuple(Party(each.agency.code, each.agency.name) for each in document.recipients),
+            message_kind=MessageKind.DOCUMENT,
+            document_id=document.message.document_id,
+            message_size=document.size,
+            message_sha256=document.sha256,
+        )
+
+    def _seal_acceptance(self, now: datetime, sequences: Sequences) -> SealedEvidence:
+        statement = self._statement(now, EvidenceType.SUBMISSION_ACCEPTANCE)
+        sender = replace(statement.sender, sequence=sequences.take(self._document.sender.id))
+        return self._exchange.issuer.seal(replace(statement, sender=sender))
+
+    def _seal_consignment(self, now: datetime, sequences: Sequences, accepted: SealedEvidence) -> SealedEvidence:
+        statement = self._statement(now, EvidenceType.CONTENT_CONSIGNMENT)
+        recipients = tuple(
+            replace(party, sequence=sequences.take(recipient.agency.id))
+            for party, recipient in zip(statement.recipients, self._document.recipients, strict=True)
+        )
+        return self._exchange.issuer.seal(
+            replace(statement, recipients=recipients, previous_sha256=accepted.sha256)
+        )
+
+    def _add_document(self, rows: RowBatch, document_pk: UUID, now: datetime) -> None:
+        document, message = self._document, self._document.message
+        message_id = uuid7(now, self._exchange.random)
+        rows.add(
+            MessageRow,
+            id=message_id,
+            sha256=document.sha256,
+            size=document.size,
+            kind=MessageKind.DOCUMENT.value,
+            sender_id=document.sender.id,
+            received_at=document.received_at,
+            validation=document.validation,
+        )
+        rows.add(
+            DocumentRow,
+            id=document_pk,
+            message_id=message_id,
+            document_id=message.document_id,
+            sender_id=document.sender.id,
+            number=message.code.number,
+            notation=message.code.notation,
+            year=message.promulgation_date.year,
+            promulgation_date=message.promulgation_date,
+            place=message.place,
+            type_name=message.document_type.type_name,
+            subject=message.subject,
+            content=message.content,
+            priority=message.other_info.priority.value,
+            due_date=message.due_date,
+            signer_name=message.signer_info.full_name,
+            signer_competence=message.signer_info.competence,
+            signer_position=message.signer_info.position,
+            response_for=json.dumps([asdict(each) for each in message.response_for], default=str, ensure_ascii=False),
+            warnings=warnings_text(self._warnings),
+            accepted_at=now,
+        )
+        for position, attachment in enumerate(document.attachments):
+            rows.add(AttachmentRow, document_pk=document_pk, position=position, **vars(attachment))
+
+    def _add_deliveries(
+        self, rows: RowBatch, document_pk: UUID, consigned: SealedEvidence, now: datetime
+    ) -> tuple[ReceiptDelivery, ...]:
+        document = self._document
+        deliveries = []
+        for recipient, party in zip(document.recipients, consigned.evidence.recipients, strict=True):
+            delivery_id = uuid7(now, self._exchange.random)
+            rows.add(
+                DeliveryRow,
+                id=delivery_id,
+                document_pk=document_pk,
+                recipient_id=recipient.agency.id,
+                addressed_as=recipient.addressed_as,
+                sender_id=document.sender.id,
+                type_name=document.message.document_type.type_name,
+                priority=document.message.other_info.priority.value,
+                recipient_sequence=party.sequence,
+                consigned_at=now,
+                handed_over_at=None,
+                state=CONSIGNED,
+                state_at=now,
+            )
+            deliveries.append(ReceiptDelivery(delivery_id, recipient.agency.code))
+        return tuple(deliveries)
+
+    def _add_evidence(
+        self,
+        rows: RowBatch,
+        document_pk: UUID,
+        accepted: SealedEvidence,
+        consigned: SealedEvidence,
+        deliveries: tuple[ReceiptDelivery, ...],
+        now: datetime,
+    ) -> None:
+        document, random = self._document, self._exchange.random
+        acceptance, consignment = acceptance_occasion(document.sha256), consignment_occasion(document_pk)
+        add_evidence(
+            rows, accepted, occasion=acceptance, document_pk=document_pk, delivery_id=None, random=random
+        )
+        add_evidence(
+            rows, consigned, occasion=consignment, document_pk=document_pk, delivery_id=None, random=random
+        )
+        sender_sequence = accepted.evidence.sender.sequence
+        assert sender_sequence is not None
+        add_event(
+            rows,
+            EventType.SUBMISSION_ACCEPTANCE,
+            agency_id=document.sender.id,
+            sequence=sender_sequence,
+            occurred_at=now,
+            message_sha256=document.sha256,
+            evidence_sha256=accepted.sha256,
+            random=random,
+            document_pk=document_pk,
+        )
+        for recipient, party, delivery in zip(
+            document.recipients, consigned.evidence.recipients, deliveries, strict=True
+        ):
+            assert party.sequence is not None
+            add_event(
+                rows,
+                EventType.CONTENT_CONSIGNMENT,
+                agency_id=recipient.agency.id,
+                sequence=party.sequence,
+                occurred_at=now,
+                message_sha256=document.sha256,
+                evidence_sha256=consigned.sha256,
+                random=random,
+                document_pk=document_pk,
+                delivery_id=delivery.id,
+            )
+
+
+def normalized_document_id(document_id: str) -> str:
+    """A DocumentId as it is compared: NFC, trimmed (``reference`` section 5)."""
+    return unicodedata.normalize("NFC", document_id).strip()
+
+
+def _find_documents(connection: Connection, document_ids: Sequence[str]) -> set[str]:
+    found = connection.execute(select(DocumentRow.document_id).where(DocumentRow.document_id.in_(document_ids)))
+    return set(found.scalars())
+
+
+def _find_messages(connection: Connection, digests: Sequence[str]) -> set[str]:
+    return set(connection.execute(select(MessageRow.sha256).where(MessageRow.sha256.in_(digests))).scalars())
+
+
+def _find_numbers(
+    connection: Connection, keys: Sequence[tuple[int, int, str, str]]
+) -> set[tuple[int, int, str, str]]:
+    columns = (DocumentRow.sender_id, DocumentRow.year, DocumentRow.number, DocumentRow.notation)
+    return {tuple(row) for row in connection.execute(select(*columns).where(tuple_(*columns).in_(keys)))}
+
+
+def _number_warning(document: VerifiedDocument) -> ReaderWarning:
+    message = document.message
+    return ReaderWarning(
+        "M.Exist",
+        "MessageHeader/Code",
+        f"{document.sender.code} has sent another document numbered {message.code} this year",
+    )

@@ -1,0 +1,293 @@
+"""The use case: take a message on, or say why not.
+
+    bytes -> limits -> parse -> rules -> signatures -> archive -> one transaction -> receipt
+
+The steps are in :mod:`edoc.acceptance.steps`, each with what a crash there leaves.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from edoc.acceptance.documents import AcceptDocument, StoredAttachment, VerifiedDocument
+from edoc.acceptance.errors import DirectoryChangedError, RefusedError, SenderMismatchError
+from edoc.acceptance.incoming import Incoming, archive_message
+from edoc.acceptance.receipts import Receipt, find_receipt
+from edoc.acceptance.rejections import RecordRefusal, Refusal
+from edoc.acceptance.steps import AcceptanceStep
+from edoc.acceptance.verification import (
+    check_document_rules,
+    check_seal,
+    check_status_rules,
+    resolve_recipients,
+    resolve_sender,
+)
+from edoc.access.tokens import Principal, Scope
+from edoc.archive.objects import StagedObject
+from edoc.database.engine import read
+from edoc.delivery.errors import DeliveryError
+from edoc.delivery.reports import AcceptStatus, VerifiedStatus
+from edoc.directory.errors import DirectoryError
+from edoc.directory.model import Agency, Directory
+from edoc.envelope.codec import DecodedMessage, decode
+from edoc.envelope.model import Attachment, DocumentMessage, StatusMessage
+from edoc.errors import Violation
+from edoc.evidence.model import MessageKind
+from edoc.exchange import Exchange
+from signing.report import ValidationReport, report_as_json
+from signing.xml import Base64Content, ParsedXml, parse
+
+MAX_DIRECTORY_CHANGES: Final = 3
+
+
+@dataclass(frozen=True)
+class _Judged:
+    """A message after all checks, before anything is stored."""
+
+    decoded: DecodedMessage
+    sender: Agency
+    directory: Directory
+    reports: tuple[ValidationReport, ...]
+
+
+class Acceptance:
+    """Takes messages on."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+
+    def submit(self, incoming: Incoming, caller: Principal) -> Receipt:
+        """Take on one message of the caller's agency, a document or a status.
+
+        When this returns, bytes, rows, evidence and event are durable. The same bytes again give the same receipt.
+
+        Raises:
+            XmlError, MessageError: the message cannot be read or breaks the format; nothing is recorded.
+            SenderMismatchError, AccessError: the caller may not send it.
+            RefusedError: it breaks a rule or its seal fails; recorded, with a SubmissionRejection.
+            ConflictError: its DocumentId is taken.
+            TransitionError, UnknownDeliveryError: a status that cannot follow, or about no such delivery.
+            VerificationUnavailableError: it cannot be judged now.
+            ArchiveError, DatabaseError: it could not be stored; nothing was taken on.
+        """
+        caller.require(Scope.SEND)
+        self._reached(AcceptanceStep.RECEIVED)
+        known = self._find_receipt(incoming, caller)
+        if known is not None:
+            return known
+        received_at = self._exchange.clock()
+        document = parse(incoming.source, self._exchange.policy.limits.xml)
+        self._reached(AcceptanceStep.PARSED)
+        decoded = decode(document, self._exchange.policy.limits)
+        self._reached(AcceptanceStep.DECODED)
+        for _ in range(MAX_DIRECTORY_CHANGES):
+            try:
+                return self._take_on(incoming, document, decoded, caller, received_at)
+            except DirectoryChangedError:
+                self._exchange.directory.refresh()
+        return self._take_on(incoming, document, decoded, caller, received_at)
+
+    def _find_receipt(self, incoming: Incoming, caller: Principal) -> Receipt | None:
+        with read(self._exchange.engine) as connection:
+            receipt = find_receipt(connection, self._exchange.store, incoming.sha256)
+        if receipt is None:
+            return None
+        if receipt.sender_id != caller.agency_id:
+            raise SenderMismatchError(caller.agency_code, "another agency")
+        self._reached(AcceptanceStep.RECEIPT_READ)
+        return receipt
+
+    def _take_on(
+        self, incoming: Incoming, document: ParsedXml, decoded: DecodedMessage, caller: Principal, at: datetime
+    ) -> Receipt:
+        directory = self._exchange.directory.current()
+        with self._recording_refusals(incoming, decoded, caller, directory):
+            sender = resolve_sender(directory, decoded.message.sender, at)
+            if sender.id != caller.agency_id:
+                raise SenderMismatchError(caller.agency_code, sender.code)
+            if isinstance(decoded.message, DocumentMessage):
+                work = self._judge_document(incoming, document, decoded, decoded.message, sender, directory, at)
+            else:
+                work = self._judge_status(incoming, document, decoded, decoded.message, sender, directory, at)
+            receipt: Receipt = self._exchange.commits.run(work)
+        self._reached(AcceptanceStep.COMMITTED)
+        return receipt
+
+    @contextmanager
+    def _recording_refusals(
+        self, incoming: Incoming, decoded: DecodedMessage, caller: Principal, directory: Directory
+    ) -> Iterator[None]:
+        """Whatever is refused inside leaves a SubmissionRejection, which goes out with the error."""
+        try:
+            yield
+        except (RefusedError, DeliveryError) as error:
+            violations = error.violations if isinstance(error, RefusedError) else (_status_violation(error),)
+            is_document = isinstance(decoded.message, DocumentMessage)
+            refusal = Refusal(
+                sender=directory.agencies[caller.agency_id],
+                kind=MessageKind.DOCUMENT if is_document else MessageKind.STATUS,
+                document_id=_document_id(decoded),
+                sha256=incoming.sha256,
+                size=incoming.size,
+                violations=violations,
+            )
+            evidence = self._exchange.commits.run(RecordRefusal(self._exchange, refusal))
+            reports = error.reports if isinstance(error, RefusedError) else ()
+            raise RefusedError(violations, reports, evidence) from error
+
+    def _judge_document(
+        self,
+        incoming: Incoming,
+        document: ParsedXml,
+        decoded: DecodedMessage,
+        message: DocumentMessage,
+        sender: Agency,
+        directory: Directory,
+        at: datetime,
+    ) -> AcceptDocument:
+        check_document_rules(directory, message, sender, at)
+        recipients = resolve_recipients(directory, message, at)
+        self._reached(AcceptanceStep.AUTHORIZED)
+        with ExitStack() as stack:
+            staged = self._stage_attachments(stack, message)
+            self._reached(AcceptanceStep.ATTACHMENTS_STAGED)
+            reports = check_seal(document, decoded, [sender], directory, self._exchange.validator(), at)
+            self._reached(AcceptanceStep.SIGNATURES_VERIFIED)
+            attachments = self._archive_attachments(message, staged)
+        archive_message(incoming, self._exchange.store)
+        self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
+        return AcceptDocument(
+            self._exchange,
+            VerifiedDocument(
+                message=message,
+                sender=sender,
+                recipients=recipients,
+                attachments=attachments,
+                warnings=decoded.warnings,
+                validation=_reports_text(reports),
+                sha256=incoming.sha256,
+                size=incoming.size,
+                received_at=at,
+                directory_version=directory.version,
+            ),
+        )
+
+    def _judge_status(
+        self,
+        incoming: Incoming,
+        document: ParsedXml,
+        decoded: DecodedMessage,
+        message: StatusMessage,
+        sender: Agency,
+        directory: Directory,
+        at: datetime,
+    ) -> AcceptStatus:
+        check_status_rules(message)
+        addressee = _resolve_addressee(directory, message)
+        self._reached(AcceptanceStep.AUTHORIZED)
+        reports = check_seal(document, decoded, [sender], directory, self._exchange.validator(), at)
+        self._reached(AcceptanceStep.SIGNATURES_VERIFIED)
+        archive_message(incoming, self._exchange.store)
+        self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
+        return AcceptStatus(
+            self._exchange,
+            VerifiedStatus(
+                message=message,
+                reporter=sender,
+                addressee=addressee,
+                validation=_reports_text(reports),
+                sha256=incoming.sha256,
+                size=incoming.size,
+                received_at=at,
+                warnings=decoded.warnings,
+            ),
+        )
+
+    def _stage_attachments(self, stack: ExitStack, message: DocumentMessage) -> dict[str, StagedObject]:
+        """Decode large attachments once: into a staged object, with the digest that the seal is checked against."""
+        staged = {}
+        for attachment in message.attachments:
+            if self._is_object(attachment):
+                target = stack.enter_context(self._exchange.store.stage())
+                _copy(attachment, target)
+                staged[attachment.content_id] = target
+        return staged
+
+    def _archive_attachments(
+        self, message: DocumentMessage, staged: dict[str, StagedObject]
+    ) -> tuple[StoredAttachment, ...]:
+        for target in staged.values():
+            self._exchange.store.put(target)
+        self._reached(AcceptanceStep.ATTACHMENTS_ARCHIVED)
+        return tuple(
+            StoredAttachment(
+                content_id=attachment.content_id,
+                name=attachment.attachment_name,
+                media_type=attachment.content_type,
+                description=attachment.description,
+                size=attachment.content.size,
+                sha256=attachment.content.digest().hex(),
+                is_object=attachment.content_id in staged,
+            )
+            for attachment in message.attachments
+        )
+
+    def _is_object(self, attachment: Attachment) -> bool:
+        content = attachment.content
+        size = content.size_at_most if isinstance(content, Base64Content) else content.size
+        return size >= self._exchange.policy.attachment_object_bytes
+
+    def _reached(self, step: AcceptanceStep) -> None:
+        self._exchange.observer.reached(step)
+
+
+def _copy(attachment: Attachment, target: StagedObject) -> None:
+    content = attachment.content
+    if isinstance(content, Base64Content):
+        content.consume(target.write)
+        return
+    for chunk in content.chunks():
+        target.write(chunk)
+
+
+def _resolve_addressee(directory: Directory, message: StatusMessage) -> Agency:
+    """The agency that the status is for; one that is no more still resolves, so that late answers arrive."""
+    code = message.response_for.organ_id
+    try:
+        if code is None:
+            raise RefusedError((_addressee_violation("the status does not say for which agency it is"),))
+        return directory.find(code)
+    except DirectoryError as error:
+        raise RefusedError((_addressee_violation(str(error)),)) from error
+
+
+def _addressee_violation(reason: str) -> Violation:
+    return Violation(
+        "N.MessageHeader.ResponseFor.OrganId",
+        "MessageHeader/ResponseFor/OrganId",
+        reason,
+        "write the code of the agency that the status is for",
+    )
+
+
+def _status_violation(error: DeliveryError) -> Violation:
+    return Violation(
+        "M.UpdateTraces",
+        "MessageHeader/StatusCode",
+        str(error),
+        "look at the document's present state, and report what follows on it",
+    )
+
+
+def _document_id(decoded: DecodedMessage) -> str | None:
+    message = decoded.message
+    return message.document_id if isinstance(message, DocumentMessage) else message.response_for.document_id
+
+
+def _reports_text(reports: Sequence[ValidationReport]) -> str:
+    return json.dumps([report_as_json(report) for report in reports], ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Who may call: bearer tokens of agencies, with scopes. Only digests of tokens are kept."""

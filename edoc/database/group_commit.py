@@ -1,0 +1,224 @@
+"""Many small units of work, one durable transaction: the flush that makes a commit durable is shared.
+
+Threads that want to commit hand in a :class:`WorkItem` and wait. Whoever gets the lock first leads: it takes all
+that wait, runs them in one transaction, commits once, and wakes the others. Under load the batches grow by
+themselves; a lone caller commits at once.
+
+Crash: before the commit nothing of the batch exists, and nobody has been answered; after it everything does. An
+item that fails while it prepares fails alone. Should the transaction itself fail, each item is tried again in one
+of its own, so that no item fails for another's fault.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from threading import Lock
+from typing import Any, Final, Protocol, Self, TypeVar
+
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+
+from edoc.database.engine import write
+from edoc.database.errors import DatabaseError, RetryableError
+from edoc.database.tables import AgencySequenceRow, Base
+
+MAX_BATCH: Final = 64
+MAX_ATTEMPTS: Final = 5
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class RowBatch:
+    """Rows to insert, gathered over the items of a batch and written with one statement a table."""
+
+    def __init__(self) -> None:
+        self._rows: dict[type[Base], list[dict[str, Any]]] = defaultdict(list)
+
+    def add(self, table: type[Base], **values: object) -> None:
+        """Add a row; every row of a table must name the same columns."""
+        self._rows[table].append(values)
+
+    def flush(self, connection: Connection) -> None:
+        """Insert all rows, referred-to tables first."""
+        order = {table: position for position, table in enumerate(Base.metadata.sorted_tables)}
+        for table in sorted(self._rows, key=lambda each: order[each.__table__]):  # type: ignore[index]
+            connection.execute(insert(table), self._rows[table])
+        self._rows.clear()
+
+
+class Sequences:
+    """The next event numbers of the agencies of a batch, taken out of the database once."""
+
+    def __init__(self, first: Mapping[int, int]) -> None:
+        self._next: dict[int, Iterator[int]] = {agency_id: count(number) for agency_id, number in first.items()}
+
+    def take(self, agency_id: int) -> int:
+        """The next number of an agency that was among the actors of the item."""
+        return next(self._next[agency_id])
+
+    @classmethod
+    def allocate(cls, connection: Connection, actors: Iterable[int]) -> Sequences:
+        """Reserve as many numbers as each agency needs; the rows stay locked until the transaction ends.
+
+        The rows are locked in one order, so that two batches cannot wait for each other.
+        """
+        needed = Counter(actors)
+        if not needed:
+            return cls({})
+        rows = connection.execute(
+            select(AgencySequenceRow.agency_id, AgencySequenceRow.value)
+            .where(AgencySequenceRow.agency_id.in_(sorted(needed)))
+            .order_by(AgencySequenceRow.agency_id)
+            .with_for_update()
+        ).all()
+        values = {row.agency_id: row.value for row in rows}
+        connection.execute(
+            update(AgencySequenceRow)
+            .where(AgencySequenceRow.agency_id == bindparam("agency"))
+            .values(value=bindparam("last")),
+            [{"agency": each, "last": values[each] + needed[each]} for each in sorted(needed)],
+        )
+        return cls({agency_id: value + 1 for agency_id, value in values.items()})
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The item may be written."""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """The item has been done before: this is its result, nothing is to be written."""
+
+    result: Any
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The item cannot be done."""
+
+    error: Exception
+
+
+Preparation = Ready | Settled | Failed
+
+
+class WorkItem(Protocol[T_co]):
+    """One unit of work."""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """Items that share a key never share a transaction, since one may decide what becomes of the other."""
+
+    @property
+    def actors(self) -> Sequence[int]:
+        """The agencies that need an event number, each as often as it needs one."""
+
+    @classmethod
+    def prepare(cls, connection: Connection, items: Sequence[Self]) -> Sequence[Preparation]:
+        """Look up, inside the transaction, what each item depends on; writes nothing."""
+
+    def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> T_co:
+        """Add the rows of a ready item; must not fail for reasons of its own."""
+
+
+class _Entry:
+    """An item that waits, and what became of it."""
+
+    def __init__(self, item: WorkItem[Any]) -> None:
+        self.item = item
+        self.outcome: Settled | Failed | None = None
+
+
+class GroupCommit:
+    """Runs items in shared transactions; one instance a process and database, shared by its threads."""
+
+    def __init__(self, engine: Engine, max_batch: int = MAX_BATCH) -> None:
+        self._engine, self._max_batch = engine, max_batch
+        self._waiting: deque[_Entry] = deque()
+        self._lead = Lock()
+
+    def run(self, item: WorkItem[T]) -> T:
+        """Do the item durably and return its result.
+
+        Raises:
+            EdocError: whatever the item's preparation found.
+            DatabaseError: the database failed; nothing was written.
+        """
+        entry = _Entry(item)
+        self._waiting.append(entry)
+        while entry.outcome is None:
+            with self._lead:
+                if entry.outcome is None:
+                    self._run_batch(self._next_batch())
+        if isinstance(entry.outcome, Failed):
+            raise entry.outcome.error
+        result: T = entry.outcome.result
+        return result
+
+    def _next_batch(self) -> list[_Entry]:
+        """The entries that wait, in their order, as far as no two share a key."""
+        batch: list[_Entry] = []
+        later: list[_Entry] = []
+        taken: set[str] = set()
+        while self._waiting and len(batch) < self._max_batch:
+            entry = self._waiting.popleft()
+            if taken.isdisjoint(entry.item.keys):
+                batch.append(entry)
+            else:
+                later.append(entry)
+            taken |= entry.item.keys
+        self._waiting.extendleft(reversed(later))
+        return batch
+
+    def _run_batch(self, batch: list[_Entry]) -> None:
+        outcomes: list[Settled | Failed] | None
+        try:
+            outcomes = self._transact([entry.item for entry in batch])
+        except Exception as error:  # noqa: BLE001 - told to whoever waits, below or by the single runs
+            failed_alone = len(batch) == 1 and not isinstance(error, RetryableError)
+            outcomes = [Failed(error)] if failed_alone else None
+        except BaseException as error:  # the thread is being stopped: nobody may wait for it
+            for entry in batch:
+                entry.outcome = Failed(DatabaseError(f"the commit was interrupted: {error!r}"))
+            raise
+        if outcomes is None:
+            outcomes = [self._run_alone(entry.item) for entry in batch]
+        for entry, outcome in zip(batch, outcomes, strict=True):
+            entry.outcome = outcome
+
+    def _run_alone(self, item: WorkItem[Any]) -> Settled | Failed:
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            try:
+                return self._transact([item])[0]
+            except Exception as error:  # noqa: BLE001 - told to whoever waits
+                if attempt == MAX_ATTEMPTS or not isinstance(error, RetryableError):
+                    return Failed(error)
+        raise AssertionError
+
+    def _transact(self, items: Sequence[WorkItem[Any]]) -> list[Settled | Failed]:
+        with write(self._engine) as connection:
+            preparations = _prepare(connection, items)
+            ready = [item for item, each in zip(items, preparations, strict=True) if isinstance(each, Ready)]
+            sequences = Sequences.allocate(connection, (actor for item in ready for actor in item.actors))
+            rows = RowBatch()
+            outcomes: list[Settled | Failed] = [
+                Settled(item.write(connection, rows, sequences)) if isinstance(each, Ready) else each
+                for item, each in zip(items, preparations, strict=True)
+            ]
+            rows.flush(connection)
+        return outcomes
+
+
+def _prepare(connection: Connection, items: Sequence[WorkItem[Any]]) -> list[Preparation]:
+    by_type: dict[type[WorkItem[Any]], list[int]] = defaultdict(list)
+    for position, item in enumerate(items):
+        by_type[type(item)].append(position)
+    preparations: dict[int, Preparation] = {}
+    for kind, positions in by_type.items():
+        found = kind.prepare(connection, [items[position] for position in positions])
+        preparations.update(zip(positions, found, strict=True))
+    return [preparations[position] for position in range(len(items))]

@@ -1,0 +1,98 @@
+"""Reading a document's bytes: the message exactly as received, and its files.
+
+A recipient is handed the content over first, with evidence; the sender and auditors read their own.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from edoc.access.tokens import Principal, Scope
+from edoc.delivery.handover import HandOver
+from edoc.documents.views import AttachmentView, DocumentView, Perspective
+from edoc.envelope.codec import decode
+from edoc.envelope.model import DocumentMessage
+from edoc.errors import ObjectCorruptError
+from edoc.exchange import Exchange
+from signing.errors import XmlError
+from signing.xml import CHUNK_BYTES, ByteSource, parse
+
+
+@dataclass(frozen=True)
+class ArchivedSource:
+    """An object of the archive as a :class:`~signing.xml.ByteSource`."""
+
+    exchange: Exchange
+    sha256: str
+    size: int
+
+    def read(self, start: int, stop: int) -> bytes:
+        """The bytes from ``start`` up to ``stop``."""
+        with self.exchange.store.open(self.sha256, start, max(0, stop - start)) as stream:
+            return stream.read()
+
+    def chunks(self, start: int, stop: int) -> Iterator[bytes]:
+        """Yield the bytes from ``start`` up to ``stop``."""
+        with self.exchange.store.open(self.sha256, start, max(0, stop - start)) as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                yield chunk
+
+
+def hand_over(exchange: Exchange, document: DocumentView, caller: Principal) -> None:
+    """Record, before any content goes out, that a recipient was given it; the sender and auditors need nothing.
+
+    Raises:
+        MissingScopeError: a recipient whose token may not receive.
+    """
+    if document.perspective is not Perspective.RECIPIENT:
+        return
+    caller.require(Scope.RECEIVE)
+    if all(delivery.handed_over_at is not None for delivery in document.deliveries):
+        return
+    recipient = exchange.directory.current().agencies[caller.agency_id]
+    exchange.commits.run(HandOver(exchange, document.pk, recipient))
+
+
+def open_message(exchange: Exchange, document: DocumentView, start: int = 0, length: int | None = None) -> BinaryIO:
+    """The message as received, or a range of it.
+
+    Raises:
+        ObjectNotFoundError: the archive has lost it.
+    """
+    return exchange.store.open(document.message_sha256, start, length)
+
+
+def open_attachment(
+    exchange: Exchange, document: DocumentView, attachment: AttachmentView, start: int = 0, length: int | None = None
+) -> BinaryIO:
+    """A file of the document, or a range of it.
+
+    Raises:
+        ObjectNotFoundError: the archive has lost it.
+        ObjectCorruptError: the archive has altered it.
+    """
+    if attachment.is_object:
+        return exchange.store.open(attachment.sha256, start, length)
+    data = _read_out_of_message(exchange, document, attachment)
+    return io.BytesIO(data[start : None if length is None else start + length])
+
+
+def message_source(exchange: Exchange, document: DocumentView) -> ByteSource:
+    """The message as a source that can be read again and again."""
+    return ArchivedSource(exchange, document.message_sha256, document.message_size)
+
+
+def _read_out_of_message(exchange: Exchange, document: DocumentView, attachment: AttachmentView) -> bytes:
+    try:
+        parsed = parse(message_source(exchange, document), exchange.policy.limits.xml)
+    except XmlError as error:
+        raise ObjectCorruptError(f"object {document.message_sha256} is not what was archived: {error}") from error
+    message = decode(parsed, exchange.policy.limits).message
+    if isinstance(message, DocumentMessage):
+        for each in message.attachments:
+            if each.content_id == attachment.content_id and each.content.digest().hex() == attachment.sha256:
+                return b"".join(each.content.chunks())
+    raise ObjectCorruptError(f"object {document.message_sha256} is not what was archived")

@@ -1,0 +1,77 @@
+"""Evidence in the database: entered with its transaction, read whether the worker has archived its body or not."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import Connection, select
+
+from edoc.archive.objects import ObjectStore
+from edoc.database.group_commit import RowBatch
+from edoc.database.tables import EvidenceRow
+from edoc.delivery.outbox import Topic, add_task
+from edoc.evidence.model import SealedEvidence
+from edoc.identifiers import Random
+
+MAX_EVIDENCE_BYTES: Final = 1 << 20
+
+
+def acceptance_occasion(message_sha256: str) -> str:
+    """The occasion of a SubmissionAcceptance: one for each message, for ever."""
+    return f"acceptance:{message_sha256}"
+
+
+def consignment_occasion(document_pk: UUID) -> str:
+    """The occasion of a ContentConsignment: one for each document."""
+    return f"consignment:{document_pk}"
+
+
+def handover_occasion(delivery_id: UUID) -> str:
+    """The occasion of a ContentHandover: one for each delivery."""
+    return f"handover:{delivery_id}"
+
+
+def add_evidence(
+    rows: RowBatch,
+    sealed: SealedEvidence,
+    *,
+    occasion: str,
+    document_pk: UUID | None,
+    delivery_id: UUID | None,
+    random: Random,
+) -> None:
+    """Enter sealed evidence, and the worker's task to archive its body."""
+    evidence = sealed.evidence
+    rows.add(
+        EvidenceRow,
+        id=evidence.identifier,
+        sha256=sealed.sha256,
+        occasion=occasion,
+        type=evidence.type.value,
+        document_pk=document_pk,
+        delivery_id=delivery_id,
+        message_sha256=evidence.message_sha256,
+        previous_sha256=evidence.previous_sha256,
+        issued_at=evidence.event_time,
+        body=sealed.body,
+        archived_at=None,
+    )
+    add_task(rows, Topic.ARCHIVE_EVIDENCE, evidence.identifier, evidence.event_time, random)
+
+
+def read_body(store: ObjectStore, row_body: bytes | None, sha256: str) -> bytes:
+    """The sealed XML of a row, out of the row or the archive.
+
+    Raises:
+        ObjectNotFoundError, ObjectCorruptError: the archive has lost or altered it.
+    """
+    return store.read(sha256, MAX_EVIDENCE_BYTES) if row_body is None else row_body
+
+
+def find_by_occasion(connection: Connection, store: ObjectStore, occasion: str) -> bytes | None:
+    """The sealed XML of the evidence of an occasion, or None where it did not occur."""
+    row = connection.execute(
+        select(EvidenceRow.body, EvidenceRow.sha256).where(EvidenceRow.occasion == occasion)
+    ).one_or_none()
+    return None if row is None else read_body(store, row.body, row.sha256)
