@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 
 from keys.errors import CertificateFormatError
 
-_ARC = "2.25.123900459261849604021938371519245713889"
+_ARC = "2.25.339351983961038766052315355313121955132"
 """An arc of our own, made from a UUID (ITU-T X.667), so that it needs no registration."""
 
 DEMONSTRATION_POLICY = x509.ObjectIdentifier(f"{_ARC}.1")

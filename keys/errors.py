@@ -71,3 +71,7 @@ class KeyUsageError(PathError):
 
 class WeakKeyError(PathError):
     """A key of the path is too weak: RSA below 2048 bits, a curve other than P-256, P-384, P-521, or SHA-1."""
+
+
+class AuthorityError(KeysError):
+    """The demonstration authority refuses: it exists already, its folder is damaged, or the request makes no sense."""

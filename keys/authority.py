@@ -1,0 +1,603 @@
+"""A demonstration authority: a root, an issuing CA, certificates for agencies, officers and the exchange, and CRLs.
+
+It lets the exchange run without a real authority. Whoever it names was never identified, so everything it writes says
+so: the authorities' names contain DEMONSTRATION, and every certificate carries the demonstration policy with a notice
+in words. Its key files lie beside each other and unattended, which no real authority may do.
+
+The folder holds ``root.p12`` and ``issuing.p12`` (mode 0600, one password), ``root.pem`` and ``issuing.pem`` for those
+who rely on it, and ``register.jsonl``, which says what was issued and revoked. Time and serial numbers are arguments.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import Enum
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.x509.oid import NameOID
+
+from keys.certificates import (
+    DEMONSTRATION_NOTICE,
+    DEMONSTRATION_POLICY,
+    CertificateRole,
+    agency_code,
+    agency_identifier,
+    fingerprint,
+    role_of,
+    subject_text,
+)
+from keys.errors import AuthorityError
+from keys.memory import MemoryKey, PrivateKey
+from keys.pkcs12 import KDF_ROUNDS, read_pkcs12, sync_folder, write_pkcs12
+from keys.register import Event, FileRegister, MemoryRegister, Register
+from keys.revocation import EXPIRED_CERTIFICATES_ON_CRL, generalized_time
+
+_ANY_POLICY = x509.ObjectIdentifier("2.5.29.32.0")
+_COUNTRY = "VN"
+_ROOT_LIFETIME = timedelta(days=20 * 365)
+_ISSUING_LIFETIME = timedelta(days=10 * 365)
+_LIFETIME = timedelta(days=3 * 365)
+_MAX_COMMON_NAME_BYTES = 64
+"""Upper bound of RFC 5280 (ub-common-name), counted in bytes, since some readers do."""
+
+
+class KeyAlgorithm(Enum):
+    """The kinds of key the authority makes; the value is the name to write."""
+
+    RSA_2048 = "RSA-2048"
+    RSA_3072 = "RSA-3072"
+    RSA_4096 = "RSA-4096"
+    EC_P256 = "P-256"
+    EC_P384 = "P-384"
+
+    def generate(self) -> PrivateKey:
+        """A new private key, from the system's randomness."""
+        if self is KeyAlgorithm.EC_P256:
+            return ec.generate_private_key(ec.SECP256R1())
+        if self is KeyAlgorithm.EC_P384:
+            return ec.generate_private_key(ec.SECP384R1())
+        return rsa.generate_private_key(public_exponent=65537, key_size=int(self.value.removeprefix("RSA-")))
+
+
+class Issuer(Enum):
+    """Which of its two authorities issued a certificate or a CRL; the value is the name of its file."""
+
+    ROOT = "root"
+    ISSUING = "issuing"
+
+
+@dataclass(frozen=True)
+class IssuedCertificate:
+    """What the register says about one certificate."""
+
+    certificate: x509.Certificate
+    issuer: Issuer
+    revoked_at: datetime | None
+    """None while it is not revoked."""
+    reason: x509.ReasonFlags | None
+    """None while it is not revoked."""
+
+    @property
+    def serial(self) -> int:
+        """The serial number, by which it is revoked."""
+        return self.certificate.serial_number
+
+    @property
+    def subject(self) -> str:
+        """The subject (RFC 4514)."""
+        return subject_text(self.certificate)
+
+    @property
+    def role(self) -> CertificateRole | None:
+        """What it is for; None for the issuing CA."""
+        return role_of(self.certificate)
+
+    @property
+    def agency_code(self) -> str | None:
+        """The agency it names."""
+        return agency_code(self.certificate)
+
+    @property
+    def not_before(self) -> datetime:
+        """The first moment of its validity."""
+        return self.certificate.not_valid_before_utc
+
+    @property
+    def not_after(self) -> datetime:
+        """The last moment of its validity."""
+        return self.certificate.not_valid_after_utc
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the DER."""
+        return fingerprint(self.certificate)
+
+
+class DemonstrationAuthority:
+    """The authority, made by :meth:`create`, :meth:`open` or :meth:`in_memory`.
+
+    Several processes may use one folder at a time. ``serial_number`` gives the serial numbers of new certificates.
+    """
+
+    def __init__(
+        self,
+        root: MemoryKey,
+        issuing: MemoryKey,
+        register: Register,
+        serial_number: Callable[[], int] = x509.random_serial_number,
+    ) -> None:
+        self._keys = {Issuer.ROOT: root, Issuer.ISSUING: issuing}
+        self._register = register
+        self._serial_number = serial_number
+
+    @classmethod
+    def in_memory(
+        cls,
+        *,
+        at: datetime,
+        algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256,
+        name: str = "edoc",
+        serial_number: Callable[[], int] = x509.random_serial_number,
+    ) -> DemonstrationAuthority:
+        """A new authority that ends with the process, valid from ``at``."""
+        root, issuing = _new_authorities(at, algorithm, name, serial_number)
+        register = MemoryRegister()
+        register.decide(lambda _: [_issued_event(Issuer.ROOT, issuing.certificate)])
+        return cls(root, issuing, register, serial_number)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        password: bytes,
+        *,
+        at: datetime,
+        algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256,
+        name: str = "edoc",
+        kdf_rounds: int = KDF_ROUNDS,
+        serial_number: Callable[[], int] = x509.random_serial_number,
+    ) -> DemonstrationAuthority:
+        """A new authority in ``folder``, which is made with mode 0700 unless it is there; valid from ``at``.
+
+        A crash leaves a folder that :meth:`open` refuses; remove it and start again.
+
+        Raises:
+            AuthorityError: there is an authority already.
+            KeyStoreError: a file cannot be written.
+        """
+        if any((folder / _file(issuer)).exists() for issuer in Issuer):
+            raise AuthorityError(f"there is an authority in {folder} already, and it is not overwritten")
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise AuthorityError(f"the folder {folder} cannot be made: {error}") from error
+        root, issuing = _new_authorities(at, algorithm, name, serial_number)
+        register = FileRegister.create(folder / "register.jsonl")
+        register.decide(lambda _: [_issued_event(Issuer.ROOT, issuing.certificate)])
+        for issuer, key in ((Issuer.ROOT, root), (Issuer.ISSUING, issuing)):
+            write_pkcs12(folder / _file(issuer), key, password, kdf_rounds=kdf_rounds)
+            pem = key.certificate.public_bytes(serialization.Encoding.PEM)
+            (folder / f"{issuer.value}.pem").write_bytes(pem)
+        sync_folder(folder)
+        return cls(root, issuing, register, serial_number)
+
+    @classmethod
+    def open(
+        cls, folder: Path, password: bytes, *, serial_number: Callable[[], int] = x509.random_serial_number
+    ) -> DemonstrationAuthority:
+        """The authority that was created in ``folder``.
+
+        Raises:
+            KeyNotFoundError: there is none.
+            KeyStoreError: the password is wrong, or others can read the files.
+            AuthorityError: the register is missing or damaged.
+        """
+        root, issuing = (read_pkcs12(folder / _file(issuer), password) for issuer in (Issuer.ROOT, Issuer.ISSUING))
+        authority = cls(root, issuing, FileRegister(folder / "register.jsonl"), serial_number)
+        authority.issued()
+        return authority
+
+    @property
+    def root(self) -> x509.Certificate:
+        """The root certificate: the trust anchor of those who rely on this authority."""
+        return self._keys[Issuer.ROOT].certificate
+
+    @property
+    def issuing(self) -> x509.Certificate:
+        """The certificate of the CA that issues all others."""
+        return self._keys[Issuer.ISSUING].certificate
+
+    def issue_seal(
+        self,
+        code: str,
+        name: str,
+        *,
+        at: datetime,
+        lifetime: timedelta = _LIFETIME,
+        algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256,
+    ) -> MemoryKey:
+        """A seal for the agency of that code and name, valid from ``at``.
+
+        Raises:
+            AuthorityError: the code or name cannot stand in a certificate, or the lifetime exceeds the issuer's.
+        """
+        return self.issue_seals([(code, name)], at=at, lifetime=lifetime, algorithm=algorithm)[0]
+
+    def issue_seals(
+        self,
+        agencies: Sequence[tuple[str, str]],
+        *,
+        at: datetime,
+        lifetime: timedelta = _LIFETIME,
+        algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256,
+    ) -> tuple[MemoryKey, ...]:
+        """Seals for agencies given by code and name, in their order: all or none, with one write to the register.
+
+        Raises:
+            AuthorityError: as :meth:`issue_seal`.
+        """
+        keys = tuple(
+            self._certify(_seal_subject(code, name), CertificateRole.AGENCY_SEAL, at, lifetime, algorithm)
+            for code, name in agencies
+        )
+        self._remember(keys)
+        return keys
+
+    def issue_officer(
+        self,
+        name: str,
+        code: str,
+        agency_name: str,
+        *,
+        at: datetime,
+        officer_id: str | None = None,
+        lifetime: timedelta = _LIFETIME,
+        algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256,
+    ) -> MemoryKey:
+        """A certificate for a person of the agency, valid from ``at``.
+
+        Raises:
+            AuthorityError: as :meth:`issue_seal`.
+        """
+        subject = _subject(name, agency_name, code, officer_id)
+        key = self._certify(subject, CertificateRole.OFFICER, at, lifetime, algorithm)
+        self._remember([key])
+        return key
+
+    def issue_exchange_seal(
+        self,
+        name: str,
+        *,
+        at: datetime,
+        code: str | None = None,
+        lifetime: timedelta = _LIFETIME,
+        algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256,
+    ) -> MemoryKey:
+        """The seal with which an exchange seals its evidence, valid from ``at``; ``code`` is that of its operator.
+
+        Raises:
+            AuthorityError: as :meth:`issue_seal`.
+        """
+        subject = _subject(name, name, code, None)
+        key = self._certify(subject, CertificateRole.EXCHANGE_SEAL, at, lifetime, algorithm)
+        self._remember([key])
+        return key
+
+    def issued(self) -> tuple[IssuedCertificate, ...]:
+        """All certificates issued, the issuing CA first, in the order of issue.
+
+        Raises:
+            AuthorityError: the register is damaged.
+        """
+        return _certificates(self._register.events())
+
+    def revoke(
+        self, serial: int, *, at: datetime, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified
+    ) -> IssuedCertificate:
+        """Revoke a certificate as of ``at``, for good; the next CRL tells it.
+
+        Raises:
+            AuthorityError: there is none of that serial number, it is revoked already, it was not yet valid at ``at``,
+                or the reason is for delta CRLs or temporary.
+        """
+        if reason in (x509.ReasonFlags.remove_from_crl, x509.ReasonFlags.certificate_hold):
+            raise AuthorityError(f"{reason.value} is no reason to revoke for good")
+        at = _second(at)
+
+        def decision(events: Sequence[Event]) -> Sequence[Event]:
+            found = _find(_certificates(events), serial)
+            if found.revoked_at is not None:
+                raise AuthorityError(f"certificate {serial:x} was revoked at {found.revoked_at.isoformat()} already")
+            if at < found.not_before:
+                raise AuthorityError(f"certificate {serial:x} was not valid before {found.not_before.isoformat()}")
+            return [{"event": "revoked", "serial": f"{serial:x}", "revoked_at": at.isoformat(), "reason": reason.value}]
+
+        return _find(_certificates(self._register.decide(decision)), serial)
+
+    def crl(
+        self, *, at: datetime, next_update: datetime, issuer: Issuer = Issuer.ISSUING
+    ) -> x509.CertificateRevocationList:
+        """A CRL of what was revoked up to ``at``, with the next number.
+
+        Certificates stay on it after they expire and it says so (expiredCertsOnCRL), so that one CRL serves for
+        verdicts about all of the past.
+
+        Raises:
+            AuthorityError: ``next_update`` is not after ``at``, or the register is damaged.
+        """
+        at, next_update = _second(at), _second(next_update)
+        if next_update <= at:
+            raise AuthorityError("the next update of a CRL is after this one")
+
+        def decision(events: Sequence[Event]) -> Sequence[Event]:
+            number = 1 + sum(_is_crl_of(issuer, event) for event in events)
+            return [{"event": "crl", "issuer": issuer.value, "number": number, "this_update": at.isoformat()}]
+
+        events = self._register.decide(decision)
+        number = sum(_is_crl_of(issuer, event) for event in events)
+        key = self._keys[issuer]
+        builder = (
+            x509.CertificateRevocationListBuilder()
+            .issuer_name(key.certificate.subject)
+            .last_update(at)
+            .next_update(next_update)
+            .add_extension(_key_identifier_of(key.certificate), critical=False)
+            .add_extension(x509.CRLNumber(number), critical=False)
+            .add_extension(
+                x509.UnrecognizedExtension(
+                    EXPIRED_CERTIFICATES_ON_CRL, generalized_time(key.certificate.not_valid_before_utc)
+                ),
+                critical=False,
+            )
+        )
+        for issued in _certificates(events):
+            if issued.issuer is issuer and issued.revoked_at is not None and issued.revoked_at <= at:
+                builder = builder.add_revoked_certificate(_entry(issued))
+        return builder.sign(key.private_key, _hash_for(key.private_key))
+
+    def crls(self, *, at: datetime, next_update: datetime) -> tuple[x509.CertificateRevocationList, ...]:
+        """The CRLs of root and issuing CA: all that is needed to judge what was issued here.
+
+        Raises:
+            AuthorityError: as :meth:`crl`.
+        """
+        return tuple(self.crl(at=at, next_update=next_update, issuer=issuer) for issuer in Issuer)
+
+    def _certify(
+        self,
+        subject: x509.Name,
+        role: CertificateRole,
+        at: datetime,
+        lifetime: timedelta,
+        algorithm: KeyAlgorithm,
+    ) -> MemoryKey:
+        issuer = self._keys[Issuer.ISSUING]
+        not_before, not_after = _second(at), _second(at + lifetime)
+        issuer_until = issuer.certificate.not_valid_after_utc
+        if not issuer.certificate.not_valid_before_utc <= not_before < not_after <= issuer_until:
+            raise AuthorityError(f"a certificate must lie within the life of its issuer, until {issuer_until.date()}")
+        private_key = algorithm.generate()
+        builder = (
+            _builder(subject, issuer.certificate.subject, private_key, self._serial_number(), (not_before, not_after))
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(for_authority=False), critical=True)
+            .add_extension(_policies(role.value), critical=False)
+            .add_extension(_key_identifier_of(issuer.certificate), critical=False)
+        )
+        certificate = builder.sign(issuer.private_key, _hash_for(issuer.private_key))
+        return MemoryKey(private_key, certificate, (self.issuing, self.root))
+
+    def _remember(self, keys: Sequence[MemoryKey]) -> None:
+        def decision(events: Sequence[Event]) -> Sequence[Event]:
+            known = {event.get("serial") for event in events if event.get("event") == "issued"}
+            added = [_issued_event(Issuer.ISSUING, key.certificate) for key in keys]
+            serials = {event["serial"] for event in added}
+            if len(serials) < len(added) or not known.isdisjoint(serials):
+                raise AuthorityError("a serial number would be given twice")
+            return added
+
+        self._register.decide(decision)
+
+
+def _new_authorities(
+    at: datetime, algorithm: KeyAlgorithm, name: str, serial_number: Callable[[], int]
+) -> tuple[MemoryKey, MemoryKey]:
+    """Root and issuing CA, valid from ``at``."""
+    at = _second(at)
+    root_key, issuing_key = algorithm.generate(), algorithm.generate()
+    root_name, issuing_name = _authority_name(f"{name} root"), _authority_name(f"{name} issuing CA")
+    root = (
+        _authority_builder(root_name, root_name, root_key, serial_number(), (at, at + _ROOT_LIFETIME), path_length=1)
+        .add_extension(_key_identifier_from(root_key), critical=False)
+        .sign(root_key, _hash_for(root_key))
+    )
+    issuing = (
+        _authority_builder(
+            issuing_name, root_name, issuing_key, serial_number(), (at, at + _ISSUING_LIFETIME), path_length=0
+        )
+        .add_extension(_key_identifier_of(root), critical=False)
+        .sign(root_key, _hash_for(root_key))
+    )
+    return MemoryKey(root_key, root), MemoryKey(issuing_key, issuing, (root,))
+
+
+def _authority_builder(
+    subject: x509.Name,
+    issuer: x509.Name,
+    key: PrivateKey,
+    serial: int,
+    validity: tuple[datetime, datetime],
+    *,
+    path_length: int,
+) -> x509.CertificateBuilder:
+    return (
+        _builder(subject, issuer, key, serial, validity)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
+        .add_extension(_key_usage(for_authority=True), critical=True)
+        .add_extension(_policies(_ANY_POLICY), critical=False)
+    )
+
+
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: PrivateKey, serial: int, validity: tuple[datetime, datetime]
+) -> x509.CertificateBuilder:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(serial)
+        .not_valid_before(validity[0])
+        .not_valid_after(validity[1])
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+    )
+
+
+def _policies(policy: x509.ObjectIdentifier) -> x509.CertificatePolicies:
+    notice = x509.UserNotice(notice_reference=None, explicit_text=DEMONSTRATION_NOTICE)
+    return x509.CertificatePolicies(
+        [x509.PolicyInformation(policy, None), x509.PolicyInformation(DEMONSTRATION_POLICY, [notice])]
+    )
+
+
+def _key_usage(*, for_authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not for_authority,
+        content_commitment=not for_authority,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        key_cert_sign=for_authority,
+        crl_sign=for_authority,
+        encipher_only=False,
+        decipher_only=False,
+    )
+
+
+def _key_identifier_of(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
+    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
+    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
+
+
+def _key_identifier_from(key: PrivateKey) -> x509.AuthorityKeyIdentifier:
+    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
+
+
+def _hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
+    """The digest that is as strong as the key."""
+    is_p384 = isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1)
+    return hashes.SHA384() if is_p384 else hashes.SHA256()
+
+
+def _authority_name(common_name: str) -> x509.Name:
+    return x509.Name(
+        [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, _COUNTRY),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "DEMONSTRATION authority, no legal effect"),
+            x509.NameAttribute(NameOID.COMMON_NAME, _common_name(f"DEMONSTRATION {common_name}")),
+        ]
+    )
+
+
+def _seal_subject(code: str, name: str) -> x509.Name:
+    return _subject(name, name, code, code)
+
+
+def _subject(common_name: str, organization: str, code: str | None, serial_number: str | None) -> x509.Name:
+    """A subject; the full name of the organization stands in O, of which CN is as much as fits.
+
+    Raises:
+        AuthorityError: something in it cannot stand in a certificate.
+    """
+    try:
+        attributes = [
+            x509.NameAttribute(NameOID.COUNTRY_NAME, _COUNTRY),
+            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
+        ]
+        if code is not None:
+            attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, agency_identifier(code)))
+        if serial_number is not None:
+            attributes.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, serial_number))
+        attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, _common_name(common_name)))
+    except ValueError as error:
+        raise AuthorityError(f"no certificate can be issued for {common_name!r}: {error}") from error
+    return x509.Name(attributes)
+
+
+def _common_name(name: str) -> str:
+    """As much of a name as fits into a common name, whole characters only."""
+    return name.encode()[:_MAX_COMMON_NAME_BYTES].decode(errors="ignore")
+
+
+def _second(moment: datetime) -> datetime:
+    """Certificates and CRLs count whole seconds (RFC 5280 section 4.1.2.5)."""
+    if moment.tzinfo is None:
+        raise ValueError("a time needs a time zone")
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _file(issuer: Issuer) -> str:
+    return f"{issuer.value}.p12"
+
+
+def _entry(issued: IssuedCertificate) -> x509.RevokedCertificate:
+    builder = x509.RevokedCertificateBuilder().serial_number(issued.serial)
+    if issued.revoked_at is not None:
+        builder = builder.revocation_date(issued.revoked_at)
+    # RFC 5280 section 5.3.1: an unspecified reason is left out.
+    if issued.reason is not None and issued.reason is not x509.ReasonFlags.unspecified:
+        builder = builder.add_extension(x509.CRLReason(issued.reason), critical=False)
+    return builder.build()
+
+
+def _issued_event(issuer: Issuer, certificate: x509.Certificate) -> Event:
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    return {
+        "event": "issued",
+        "issuer": issuer.value,
+        "serial": f"{certificate.serial_number:x}",
+        "subject": subject_text(certificate),
+        "not_before": certificate.not_valid_before_utc.isoformat(),
+        "not_after": certificate.not_valid_after_utc.isoformat(),
+        "certificate": base64.b64encode(der).decode("ascii"),
+    }
+
+
+def _is_crl_of(issuer: Issuer, event: Event) -> bool:
+    return (event.get("event"), event.get("issuer")) == ("crl", issuer.value)
+
+
+def _certificates(events: Sequence[Event]) -> tuple[IssuedCertificate, ...]:
+    """What the events add up to.
+
+    Raises:
+        AuthorityError: they do not make sense.
+    """
+    try:
+        revoked = {event["serial"]: event for event in events if event["event"] == "revoked"}
+        return tuple(_issued(event, revoked.get(event["serial"])) for event in events if event["event"] == "issued")
+    except (KeyError, ValueError, TypeError, binascii.Error) as error:
+        raise AuthorityError(f"the register is damaged: {error!r}") from error
+
+
+def _issued(event: Event, revoked: Event | None) -> IssuedCertificate:
+    return IssuedCertificate(
+        certificate=x509.load_der_x509_certificate(base64.b64decode(event["certificate"], validate=True)),
+        issuer=Issuer(event["issuer"]),
+        revoked_at=datetime.fromisoformat(revoked["revoked_at"]) if revoked else None,
+        reason=x509.ReasonFlags(revoked["reason"]) if revoked else None,
+    )
+
+
+def _find(certificates: Sequence[IssuedCertificate], serial: int) -> IssuedCertificate:
+    for issued in certificates:
+        if issued.serial == serial:
+            return issued
+    raise AuthorityError(f"no certificate of serial number {serial:x} was issued here")
