@@ -7,6 +7,7 @@ no part of the layout.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -29,10 +30,10 @@ _TEXT: Final = 13.0
 _HEAD: Final = 12.0
 _SMALL: Final = 11.0
 _LEFT: Final = 30.0
-_RIGHT: Final = 18.0
+_RIGHT: Final = 15.0
 _TOP: Final = 20.0
 _BOTTOM: Final = 24.0
-_AGENCY_WIDTH: Final = 60.0
+_AGENCY_WIDTH: Final = 58.0
 _INDENT: Final = 12.7
 _SIGNATURE_HEIGHT: Final = 30.0
 """Left free between the title and the name for the signature and the seal."""
@@ -120,6 +121,11 @@ def _day(day: date) -> str:
     return f"ngày {day.day:02d} tháng {month} năm {day.year}"
 
 
+def _lines(words: Sequence[str], at: Sequence[int]) -> list[str]:
+    """The words in lines, each of which begins at one of the places."""
+    return [" ".join(words[start:stop]) for start, stop in itertools.pairwise((0, *at, len(words)))]
+
+
 class _Page(FPDF):
     """The sheets of one document, from the national title to the recipients."""
 
@@ -179,13 +185,15 @@ class _Page(FPDF):
         return bottom
 
     def _balanced(self, name: str, style: str) -> str:
-        """An agency's name, cut where its two lines are most alike if it is too long for one."""
+        """An agency's name in as few lines as fit, cut where they are most alike."""
         self.set_font(_FONT, style, _HEAD)
-        if self.get_string_width(name) <= _AGENCY_WIDTH:
-            return name
         words = name.split()
-        cuts = (f"{' '.join(words[:cut])}\n{' '.join(words[cut:])}" for cut in range(1, len(words)))
-        return min(cuts, key=lambda cut: max(map(self.get_string_width, cut.split("\n"))), default=name)
+        for breaks in range(len(words)):
+            cuts = (_lines(words, at) for at in itertools.combinations(range(1, len(words)), breaks))
+            widest, lines = min((max(map(self.get_string_width, lines)), lines) for lines in cuts)
+            if widest <= _AGENCY_WIDTH:
+                return "\n".join(lines)
+        return name
 
     def _number_and_date(self, top: float) -> float:
         head = self._letterhead
