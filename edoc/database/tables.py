@@ -221,7 +221,7 @@ class EvidenceRow(Base):
     """A statement sealed by the exchange."""
 
     __tablename__ = "evidence"
-    __table_args__ = (Index(None, "document_pk", "id"), Index(None, "archived_at"))
+    __table_args__ = (Index(None, "document_pk", "id"),)
 
     id: Mapped[UUID] = mapped_column(Uuid, primary_key=True)
     sha256: Mapped[str] = mapped_column(SHA256_HEX, unique=True)
