@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections import OrderedDict
 from collections.abc import Coroutine, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -47,7 +46,7 @@ from keys.errors import (
     RevocationUnknownError,
     WeakKeyError,
 )
-from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strength, is_authority
+from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strength
 from keys.revocation import NotRevoked, RevocationData
 
 __all__ = ["CertificatePath", "KeyPurpose", "PathValidator", "RevocationData", "TrustAnchors"]
@@ -151,9 +150,9 @@ class CertificatePath:
 class PathValidator:
     """Judges certificates by one set of anchors and CRLs. Safe to share between threads.
 
-    Good paths are remembered, at most ``cache_size`` of them, and told again for every time to which they apply; what
-    was refused is judged anew. Anchors and CRLs do not change, so a new CRL takes a new validator, which remembers
-    nothing of the old one.
+    Good paths are remembered, at most ``cache_size`` of them for each purpose, and told again for every time to which
+    they apply; what was refused is judged anew. Anchors and CRLs do not change, so a new CRL takes a new validator,
+    which remembers nothing of the old one.
 
     ``require_revocation=False`` accepts a certificate about which no CRL can tell; a CRL that tells is always heeded.
     """
@@ -173,7 +172,7 @@ class PathValidator:
         self._intermediates = tuple(intermediates)
         self._anchors_asn1 = [_to_asn1(certificate) for certificate in anchors.certificates]
         self._intermediates_asn1 = [_to_asn1(certificate) for certificate in intermediates]
-        self._cache: OrderedDict[tuple[x509.Certificate, KeyPurpose], CertificatePath] = OrderedDict()
+        self._cache: dict[KeyPurpose, dict[x509.Certificate, CertificatePath]] = {purpose: {} for purpose in KeyPurpose}
         self._cache_size = cache_size
         self._cache_lock = threading.Lock()
         # asn1crypto decodes on first access and is not made for several threads doing so with one object.
@@ -197,18 +196,17 @@ class PathValidator:
         """
         if at.tzinfo is None:
             raise ValueError("the time of interest needs a time zone")
-        key = (certificate, usage)
-        with self._cache_lock:
-            known = self._cache.get(key)
-            if known is not None and known.valid_from <= at <= known.valid_until:
-                self._cache.move_to_end(key)
-                return known
+        cache = self._cache[usage]
+        # One look-up, without a lock: an entry is put in whole and never changed. This runs for every message.
+        known = cache.get(certificate)
+        if known is not None and known.valid_from <= at <= known.valid_until:
+            return known
         path = self._validate(certificate, intermediates, at, usage)
         with self._cache_lock:
-            self._cache[key] = path
-            self._cache.move_to_end(key)
-            while len(self._cache) > self._cache_size:
-                self._cache.popitem(last=False)
+            cache.pop(certificate, None)
+            while len(cache) >= self._cache_size:
+                del cache[next(iter(cache))]
+            cache[certificate] = path
         return path
 
     def _validate(
@@ -320,9 +318,7 @@ def _usable(intermediates: Sequence[x509.Certificate], certificate: x509.Certifi
     """
     if len(intermediates) > MAX_INTERMEDIATES:
         raise PathNotFoundError(f"{len(intermediates)} certificates came along; {MAX_INTERMEDIATES} are accepted")
-    return tuple(
-        each for each in intermediates if each != certificate and is_authority(each) and each.subject != each.issuer
-    )
+    return tuple(each for each in intermediates if each != certificate and each.subject != each.issuer)
 
 
 def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
