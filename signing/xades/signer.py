@@ -57,7 +57,7 @@ _NCNAME: Final = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\
 _RELATIVE_URI: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=@/]|%[0-9A-Fa-f]{2})+")
 """RFC 3986 path-noscheme without a colon, query or fragment, so that it cannot be read as another scheme."""
 
-_ALL_IDS: Final = etree.XPath("//@*[translate(local-name(), 'ID', 'id') = 'id']", smart_strings=False)
+_ALL_IDS: Final = etree.XPath("//@*[translate(local-name(), 'ID', 'id') = 'id'][. != '']", smart_strings=False)
 _SIGNATURES: Final = etree.XPath("descendant-or-self::ds:Signature", namespaces={"ds": DS})
 _REFERENCE_URIS: Final = etree.XPath(
     "//ds:Signature/ds:SignedInfo/ds:Reference/@URI", namespaces={"ds": DS}, smart_strings=False
@@ -267,7 +267,7 @@ def _touches_signature(element: etree._Element) -> bool:
 
 
 def _check_ids(document: ParsedXml, parts: Sequence[Part], signature_id: str) -> None:
-    """The ids signed must be NCNames and stand once in the document, under whatever spelling of the attribute."""
+    """Ids signed are NCNames; no id stands twice in the document, under whatever spelling of the attribute."""
     wanted = [_part_id(part) for part in parts if not isinstance(part, FilePart)]
     uris = [_file_uri(part) for part in parts if isinstance(part, FilePart)]
     if len({*wanted, *uris}) != len(parts):
@@ -275,9 +275,9 @@ def _check_ids(document: ParsedXml, parts: Sequence[Part], signature_id: str) ->
     if not _NCNAME.fullmatch(signature_id):
         raise SignatureCreationError(f"the signature's Id {signature_id!r} is not an NCName")
     present = cast(list[str], _ALL_IDS(document.root))
-    for name in wanted:
-        if present.count(name) != 1:
-            raise SignatureCreationError(f"the Id {name!r} stands {present.count(name)} times in the document")
+    if len(present) != len(set(present)):
+        doubled = next(name for name in present if present.count(name) > 1)
+        raise SignatureCreationError(f"the Id {doubled!r} stands more than once in the document")
     for name in present:
         if name == signature_id or name.startswith(signature_id + "-"):
             raise SignatureCreationError(f"the Id {name!r} is taken, the signature needs {signature_id!r} and below")
