@@ -1,0 +1,105 @@
+"""The pages about the project say what is so."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from configparser import ConfigParser
+from importlib.metadata import packages_distributions
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+FOLDERS: Final = ("api", "edoc", "keys", "schemas", "signing")
+REQUIREMENT: Final = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[a-z]+\])?\s*[<>=]", re.MULTILINE)
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _setup() -> ConfigParser:
+    setup = ConfigParser(interpolation=None)
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    return setup
+
+
+def _runtime() -> set[str]:
+    return {_canonical(name) for name in REQUIREMENT.findall(_setup()["options"]["install_requires"])}
+
+
+def _development() -> set[str]:
+    extras = _setup()["options.extras_require"].values()
+    return {_canonical(name) for extra in extras for name in REQUIREMENT.findall(extra)}
+
+
+def _locked(file: str) -> set[str]:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    return {_canonical(name) for name in re.findall(r"^([A-Za-z0-9._-]+)==", text, re.MULTILINE)}
+
+
+def _imported(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
+            yield node.module.partition(".")[0]
+
+
+def test_page_of_dependencies_has_one_line_for_each_and_no_other() -> None:
+    page = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    documented = re.findall(r"^\| ([a-z0-9-]+) \|", page, re.MULTILINE)
+    documented = [name for name in documented if name not in {"package", "---"}]
+    assert sorted(documented) == sorted(_runtime() | _development())
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_what_the_code_imports_is_declared(folder: str) -> None:
+    distributions = packages_distributions()
+    imported = {name for path in (ROOT / folder).rglob("*.py") for name in _imported(path)}
+    foreign = imported - set(sys.stdlib_module_names) - set(FOLDERS) - {"_typeshed"}
+    providers = {_canonical(provider) for name in foreign for provider in distributions.get(name, (name,))}
+    assert providers - _runtime() == set()
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_lock_file_pins_every_dependency_and_names_no_registry(file: str) -> None:
+    expected = _runtime() | {"setuptools"} | (_development() if file == "requirements-dev.txt" else set())
+    assert expected - _locked(file) == set()
+    text = (ROOT / file).read_text(encoding="utf-8")
+    assert not re.search(r"://|--index-url|--find-links|--trusted-host", text)
+
+
+@pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
+def test_every_pin_has_hashes(file: str) -> None:
+    text = (ROOT / file).read_text(encoding="utf-8")
+    pins = re.findall(
+        r"^[A-Za-z0-9._-]+(?:\[[a-z]+\])?==.*\n(?:    --hash=sha256:[0-9a-f]{64}.*\n)?", text, re.MULTILINE
+    )
+    assert pins
+    assert [pin for pin in pins if "--hash=" not in pin] == []
+
+
+def test_every_upper_bound_is_there_but_for_calendar_versions() -> None:
+    lines = _setup()["options"]["install_requires"].splitlines()
+    unbounded = {line.split()[0] for line in lines if line and not line.startswith("#") and "<" not in line}
+    assert unbounded == {"certifi", "tzdata"}
+
+
+def test_decisions_are_numbered_without_a_gap_and_say_what_they_must() -> None:
+    pages = sorted((ROOT / "docs" / "decisions").glob("[0-9]*.md"))
+    assert [int(page.name[:4]) for page in pages] == list(range(1, len(pages) + 1))
+    for page in pages:
+        headings = re.findall(r"^## (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+        assert {"Context", "Options", "Outcome", "Cost"} <= set(headings), page.name
+
+
+def test_every_command_of_the_makefile_is_explained_by_its_help() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
+    assert phony is not None
+    assert set(re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)) == set(phony.group(1).split())
