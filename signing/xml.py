@@ -43,6 +43,7 @@ _UTF8_NAMES: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
 _XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
 _MARKER_LENGTH: Final = 32
 """A multiple of four: a marker is itself well-formed base64, so that a schema type still fits."""
+_PREFIX_LENGTH: Final = 16
 
 
 class ByteSource(Protocol):
@@ -399,7 +400,8 @@ def canonicalize(
     """
     exclusive = method is CanonicalizationMethod.EXCLUSIVE
     inherited = {} if exclusive else _inherited_xml_attributes(element, method)
-    element.attrib.update(inherited)
+    if inherited:
+        element.attrib.update(inherited)
     try:
         return etree.tostring(
             element,
@@ -434,6 +436,8 @@ def _inherited_xml_attributes(element: etree._Element, method: CanonicalizationM
 
 def _cut_runs(source: ByteSource, limits: XmlLimits) -> tuple[bytes, dict[str, _Run]]:
     """The source with a marker in the place of each long run, and the runs by their markers."""
+    if source.size < limits.externalize_from and source.size <= limits.max_skeleton_bytes:
+        return source.read(0, source.size), {}
     runs = list(_find_runs(source, limits.externalize_from))
     if source.size - sum(run.stop - run.start for run in runs) > limits.max_skeleton_bytes:
         raise _skeleton_too_large(limits)
@@ -503,6 +507,7 @@ def _unused_prefix(skeleton: bytes) -> str:
     number = 0
     while (prefix := f"edocRun{number:09d}").encode() in skeleton:
         number += 1
+    assert len(prefix) == _PREFIX_LENGTH, "a skeleton has fewer bytes than there are numbers"  # noqa: S101 - says why
     return prefix
 
 
@@ -512,11 +517,11 @@ def _check_skeleton(skeleton: bytes, limits: XmlLimits) -> None:
     encoding = _DECLARED_ENCODING.match(skeleton)
     if skeleton[:2] in (b"\xff\xfe", b"\xfe\xff") or (encoding and encoding.group(1).lower() not in _UTF8_NAMES):
         raise XmlError("xml.encoding", "the file is not encoded in UTF-8", "write the file in UTF-8")
-    if b"<!DOCTYPE" in skeleton or b"<!ENTITY" in skeleton:
+    if b"<!" in skeleton and (b"<!DOCTYPE" in skeleton or b"<!ENTITY" in skeleton):
         raise XmlError("xml.doctype", "the file has a document type declaration", "remove <!DOCTYPE ...>")
-    if skeleton.count(b"<") > limits.max_nodes:
+    if len(skeleton) > limits.max_nodes and skeleton.count(b"<") > limits.max_nodes:
         raise XmlLimitError("xml.max_nodes", f"more than {limits.max_nodes} tags", "send a smaller file")
-    if skeleton.count(b"=") > limits.max_attributes:
+    if len(skeleton) > limits.max_attributes and skeleton.count(b"=") > limits.max_attributes:
         raise XmlLimitError(
             "xml.max_attributes", f"more than {limits.max_attributes} attributes", "send a smaller file"
         )
@@ -549,16 +554,25 @@ def _deeper_than(max_depth: int) -> etree.XPath:
 
 
 def _check_markers(root: etree._Element, runs: Mapping[str, _Run]) -> None:
-    """Each run must have been the whole text of one childless element; anywhere else it would hide."""
+    """Each run must have been the whole text of one childless element; anywhere else it would hide.
+
+    A marker must also occur nowhere else: ``&#101;docRun...`` spells one without containing it.
+    """
     if not runs:
         return
     found = {text for element in root.iter(etree.Element) if (text := element.text) in runs and not len(element)}
-    if len(found) != len(runs):
+    written = etree.tostring(root.getroottree(), encoding="UTF-8")
+    if len(found) != len(runs) or written.count(_prefix_of(runs)) != len(runs):
         raise XmlError(
             "xml.long_text",
             "a long text without markup stands where no base64 content can be",
             "put long contents alone into an element of their own",
         )
+
+
+def _prefix_of(runs: Mapping[str, _Run]) -> bytes:
+    """What all markers of a document start with."""
+    return next(iter(runs))[:_PREFIX_LENGTH].encode()
 
 
 def _strict_base64(text: bytes) -> bytes:

@@ -7,7 +7,7 @@ text. Keeping them says nothing about trust: a path is validated for each signat
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import pybase64
@@ -16,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from keys.store import DigestAlgorithm
+from keys.store import DigestAlgorithm, KeyKind
 from signing.xades.errors import AlgorithmConstraintsError, SignatureFormatError
 
 _MAX_TEXT: Final = 16 << 10
@@ -50,9 +50,20 @@ class KeyCertificate:
     certificate: x509.Certificate
     der: bytes
 
+    digests: dict[DigestAlgorithm, bytes] = field(default_factory=dict, compare=False, repr=False)
+    """Those computed so far."""
+
     def digest(self, algorithm: DigestAlgorithm) -> bytes:
         """The digest over the DER encoding."""
-        return algorithm.digest(self.der)
+        known = self.digests.get(algorithm)
+        if known is None:
+            known = self.digests[algorithm] = algorithm.digest(self.der)
+        return known
+
+    @functools.cached_property
+    def kind(self) -> KeyKind:
+        """The kind of the key. Raises as :attr:`public_key`."""
+        return KeyKind.RSA if isinstance(self.public_key, rsa.RSAPublicKey) else KeyKind.EC
 
     @functools.cached_property
     def public_key(self) -> PublicKey:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Final, NoReturn
 
 from lxml import etree
 
@@ -12,21 +12,14 @@ from signing.algorithms import digest_from_uri
 from signing.errors import AlgorithmRefusedError
 from signing.xades.errors import AlgorithmConstraintsError, SignatureFormatError
 
+_MAX_NAMES: Final = 12
+"""How many children a message names."""
 
-def children_of(element: etree._Element) -> tuple[list[etree._Element], list[str]]:
-    """The child elements and their tags.
 
-    Raises:
-        SignatureFormatError: a processing instruction stands among them.
-    """
-    children = list(element)
-    tags: list[str] = []
-    for child in children:
-        tag = child.tag
-        if not isinstance(tag, str):
-            refuse_children(element, ["a processing instruction"])
-        tags.append(tag)
-    return children, tags
+def children_of(element: etree._Element) -> tuple[list[etree._Element], list[object]]:
+    """The child nodes and their tags; the tag of a processing instruction is no string and equals no name."""
+    children = element[:]
+    return children, [child.tag for child in children]
 
 
 def leaf_text(element: etree._Element) -> str:
@@ -45,9 +38,9 @@ def require_leaf(element: etree._Element) -> None:
         refuse_children(element, children_of(element)[1])
 
 
-def refuse_children(element: etree._Element, tags: Sequence[str]) -> NoReturn:
+def refuse_children(element: etree._Element, tags: Sequence[object]) -> NoReturn:
     """Raise :class:`SignatureFormatError`, naming what stands in the element."""
-    names = ", ".join(tag.rpartition("}")[2] for tag in tags[:12]) or "nothing"
+    names = ", ".join(map(_local_name, tags[:_MAX_NAMES])) or "nothing"
     raise SignatureFormatError(
         "signature.structure",
         f"{name_of(element)} contains {names}, which is not what the schema says",
@@ -57,7 +50,11 @@ def refuse_children(element: etree._Element, tags: Sequence[str]) -> NoReturn:
 
 def name_of(element: etree._Element) -> str:
     """The local name, for messages."""
-    return element.tag.rpartition("}")[2] if isinstance(element.tag, str) else "a processing instruction"
+    return _local_name(element.tag)
+
+
+def _local_name(tag: object) -> str:
+    return tag.rpartition("}")[2] if isinstance(tag, str) else "a processing instruction"
 
 
 def parse_digest_method(element: etree._Element, rule: str) -> DigestAlgorithm:

@@ -40,7 +40,7 @@ _SIGNATURE_PROPERTIES: Final = (
     "SignerRoleV2",
 )
 """The known signed signature properties in the order of the schema; the places are accepted and not used."""
-_PROPERTY_RANK: Final = {_X + name: rank for rank, name in enumerate(_SIGNATURE_PROPERTIES)}
+_PROPERTY_RANK: Final[dict[object, int]] = {_X + name: rank for rank, name in enumerate(_SIGNATURE_PROPERTIES)}
 
 _FIRST_YEAR: Final = 1990
 _LAST_YEAR: Final = 9998

@@ -52,6 +52,15 @@ class Resolved:
     """The element whose canonical form is digested; ``None`` for decoded contents, files and the document."""
 
 
+@dataclass(frozen=True)
+class IdIndex:
+    """Every element of a document that has an id, by each of its ids."""
+
+    by_id: Mapping[str, etree._Element]
+    elements: Sequence[etree._Element]
+    """All elements. Held, because lxml makes a new object for an element whenever nobody holds the last one."""
+
+
 @dataclass
 class _Matching:
     """The references matched so far."""
@@ -66,14 +75,16 @@ class _Matching:
     key_info: bool = False
 
 
-def resolve_references(document: ParsedXml, signature: ParsedSignature, expected: Sequence[Part]) -> list[Resolved]:
+def resolve_references(
+    document: ParsedXml, ids: IdIndex, signature: ParsedSignature, expected: Sequence[Part]
+) -> list[Resolved]:
     """Resolve every reference, and make sure that together they cover exactly the expected parts.
 
     Either each part is covered by one reference of its own, or the reference with the empty URI covers the whole
     document and with it all parts inside; then parts may be named once more.
 
     Raises:
-        SignatureFormatError: a reference or an id is not of an accepted form.
+        SignatureFormatError: a reference is not of an accepted form.
         SignedDataNotFoundError: a reference leads nowhere.
         SignatureConstraintsError: something else than expected is covered, or too little.
     """
@@ -85,7 +96,7 @@ def resolve_references(document: ParsedXml, signature: ParsedSignature, expected
     matching = _Matching(
         elements={part.element: part for part in expected if not isinstance(part, FilePart)},
         files={part.uri: part for part in expected if isinstance(part, FilePart)},
-        ids=index_ids(document.root),
+        ids=ids.by_id,
     )
     for reference in signature.references:
         matching.resolved.append(_resolve(reference, signature, matching))
@@ -94,25 +105,29 @@ def resolve_references(document: ParsedXml, signature: ParsedSignature, expected
     return matching.resolved
 
 
-def index_ids(root: etree._Element) -> dict[str, etree._Element]:
-    """Every element that has an id, by each of its ids.
+def index_ids(root: etree._Element) -> IdIndex:
+    """The index over every attribute that any reader could take for an id.
 
     Raises:
         SignatureFormatError: a value occurs twice, even on one element.
     """
     index: dict[str, etree._Element] = {}
-    for element in root.iter():
+    elements = list(root.iter())
+    for element in elements:
         for name in element.keys():  # noqa: SIM118 - an lxml element is no mapping
             if name in _ID_NAMES or (name[0] == "{" and name.rpartition("}")[2] in _ID_NAMES):
-                value = element.get(name, "")
-                if not value:
-                    continue  # names nothing, and no reference can mean it
-                if value in index:
-                    raise SignatureFormatError(
-                        "id.duplicate", f'the id "{value}" occurs more than once', "give each element an id of its own"
-                    )
-                index[value] = element
-    return index
+                _index(index, element, element.get(name, ""))
+    return IdIndex(index, elements)
+
+
+def _index(index: dict[str, etree._Element], element: etree._Element, value: str) -> None:
+    if not value:
+        return  # names nothing, and no reference can mean it
+    if value in index:
+        raise SignatureFormatError(
+            "id.duplicate", f'the id "{value}" occurs more than once', "give each element an id of its own"
+        )
+    index[value] = element
 
 
 def check_digests(document: ParsedXml, signature: ParsedSignature, resolved: Sequence[Resolved]) -> None:

@@ -3,7 +3,7 @@
 The building blocks are run in the order of the standard, each of them a function that raises a
 :class:`~signing.xades.errors.VerificationError`; :func:`verify` turns the first one into a report:
 
-    1. format checking (5.2.2): schema and closed lists, then what the references refer to
+    1. format checking (5.2.2): ids, schema and closed lists, then what the references refer to
     2. identification of the signing certificate (5.2.3)
     3. validation context (5.2.4): the key has to fit the algorithm
     4. X.509 certificate validation with revocation (5.2.5, 5.2.6)
@@ -43,7 +43,7 @@ from keys.errors import (
     RevocationUnknownError,
     WeakKeyError,
 )
-from keys.store import DigestAlgorithm, KeyKind
+from keys.store import DigestAlgorithm
 from keys.trust import CertificatePath, KeyPurpose, PathValidator
 from signing.errors import XmlError
 from signing.parts import Part
@@ -66,7 +66,7 @@ from signing.xades.errors import (
     SigningCertificateNotFoundError,
     VerificationError,
 )
-from signing.xades.references import check_digests, covered_parts, resolve_references
+from signing.xades.references import check_digests, covered_parts, index_ids, resolve_references
 from signing.xades.structure import SIGNATURE, SIGNATURE_VALUE, X509_CERTIFICATE, ParsedSignature, parse_signature
 from signing.xml import ParsedXml, canonicalize
 
@@ -188,9 +188,10 @@ def _verify_basic(
     validator: PathValidator,
     progress: _Progress,
 ) -> tuple[CoveredPart, ...]:
-    signature = progress.signature = parse_signature(element)  # 1. format, 5.2.2
+    ids = index_ids(document.root)  # 1. format, 5.2.2
+    signature = progress.signature = parse_signature(element)
     _check_roles(document, signature)
-    resolved = resolve_references(document, signature, expected)
+    resolved = resolve_references(document, ids, signature, expected)
     signer = _identify_signing_certificate(signature)  # 2. signing certificate, 5.2.3
     progress.signer = signer.certificate
     _check_key_fits(signature, signer)  # 3. context, 5.2.4
@@ -226,11 +227,10 @@ def _identify_signing_certificate(signature: ParsedSignature) -> KeyCertificate:
 
 
 def _check_key_fits(signature: ParsedSignature, signer: KeyCertificate) -> None:
-    kind = KeyKind.RSA if isinstance(signer.public_key, rsa.RSAPublicKey) else KeyKind.EC
-    if kind is not signature.algorithm.kind:
+    if signer.kind is not signature.algorithm.kind:
         raise AlgorithmConstraintsError(
             "key.method",
-            f"the certificate has a key of kind {kind.value}, the signature says {signature.algorithm.uri}",
+            f"the certificate has a key of kind {signer.kind.value}, the signature says {signature.algorithm.uri}",
             "name the algorithm that the key was used with",
         )
 
