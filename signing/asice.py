@@ -305,7 +305,7 @@ class Member:
             return _Slice(self._archive, self._entry.data_start, self._entry.size)
         if self.size <= CHUNK_BYTES:
             return MemorySource(self.read())
-        file = self._resources.enter_context(tempfile.TemporaryFile())
+        file = self._resources.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - the container closes it
         for chunk in self.chunks():
             file.write(chunk)
         file.flush()

@@ -1,0 +1,436 @@
+"""ASiC-E containers: reproducible, streamed, and one meaning for every reader."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import struct
+import tracemalloc
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lxml import etree
+
+from keys.store import DigestAlgorithm
+from signing.asice import (
+    ASIC,
+    MEDIA_TYPE,
+    Container,
+    ContainerFile,
+    ContainerLimits,
+    SourceStream,
+    check_name,
+    file_uri,
+    open_container,
+    write_container,
+)
+from signing.errors import ContainerError, XmlError
+from signing.namespaces import DS
+from signing.xml import MemorySource, XmlLimits, parse
+from signing.zip import ZipLimits
+from tests.support.signing_keys import SIGNING_TIME, signing_key
+
+FILES = {
+    "message.edxml": b"<edXML/>",
+    "attachments/Giấy mời họp.txt": "Kính gửi các phường".encode() * 100,
+    "evidence/0001-SubmissionAcceptance.xml": b"<Evidence/>",
+}
+
+
+def container_files(files: dict[str, bytes]) -> list[ContainerFile]:
+    return [ContainerFile(name, "text/plain", SourceStream(MemorySource(content))) for name, content in files.items()]
+
+
+def made(files: dict[str, bytes] | None = None) -> bytes:
+    out = io.BytesIO()
+    content = FILES if files is None else files
+    write_container(out, container_files(content), key=signing_key(), signing_time=SIGNING_TIME)
+    return out.getvalue()
+
+
+def zipped(
+    members: list[tuple[str, bytes]], *, compression: int = zipfile.ZIP_STORED, mimetype: bytes | None = None
+) -> bytes:
+    """An archive by another writer."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", compression) as archive:
+        first = MEDIA_TYPE.encode() if mimetype is None else mimetype
+        archive.writestr(zipfile.ZipInfo("mimetype"), first, zipfile.ZIP_STORED)
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name), content, compression)
+    return out.getvalue()
+
+
+# --- writing -------------------------------------------------------------------------------------------------------
+
+
+def test_container_is_read_back_equal() -> None:
+    with open_container(made()) as container:
+        assert {member.name: member.read() for member in container.members} == FILES
+
+
+def test_same_input_gives_the_same_bytes() -> None:
+    assert made() == made()
+
+
+def test_output_need_not_be_seekable_and_gives_the_same_bytes() -> None:
+    class Pipe(io.RawIOBase):
+        written = b""
+
+        def writable(self) -> bool:
+            return True
+
+        def write(self, data: object) -> int:
+            assert isinstance(data, bytes)
+            Pipe.written += data
+            return len(data)
+
+    pipe = Pipe()
+    write_container(pipe, container_files(FILES), key=signing_key(), signing_time=SIGNING_TIME)  # type: ignore[arg-type]
+    assert Pipe.written == made()
+
+
+def test_layout_is_mimetype_then_files_in_their_order_then_meta_inf() -> None:
+    with zipfile.ZipFile(io.BytesIO(made())) as archive:
+        assert archive.testzip() is None
+        assert archive.namelist() == ["mimetype", *FILES, "META-INF/manifest.xml", "META-INF/signatures.xml"]
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert not any(info.extra for info in archive.infolist())
+
+
+def test_media_type_can_be_read_at_a_fixed_place() -> None:
+    assert made()[30:].startswith(b"mimetype" + MEDIA_TYPE.encode() + b"PK")
+
+
+def test_manifest_lists_every_file_with_its_media_type() -> None:
+    with zipfile.ZipFile(io.BytesIO(made({"a&b.txt": b"x"}))) as archive:
+        root = etree.fromstring(archive.read("META-INF/manifest.xml"))
+    space = "{urn:oasis:names:tc:opendocument:xmlns:manifest:1.0}"
+    assert [(entry.get(space + "full-path"), entry.get(space + "media-type")) for entry in root] == [
+        ("/", MEDIA_TYPE),
+        ("a&b.txt", "text/plain"),
+    ]
+
+
+def test_every_file_is_covered_by_a_reference_with_the_digest_of_its_bytes() -> None:
+    with open_container(made()) as container:
+        (signatures,) = container.signature_documents()
+    references = signatures.document.root.iterfind(f".//{{{DS}}}Reference")
+    covered = {
+        reference.get("URI"): reference.findtext(f"{{{DS}}}DigestValue")
+        for reference in references
+        if reference.get("Type") is None
+    }
+    assert covered == {file_uri(name): base64_digest(content) for name, content in FILES.items()}
+
+
+def base64_digest(content: bytes) -> str:
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+def test_names_are_percent_encoded_in_references() -> None:
+    assert file_uri("attachments/Giấy mời 1%.txt") == "attachments/Gi%E1%BA%A5y%20m%E1%BB%9Di%201%25.txt"
+
+
+@dataclass
+class Zeros:
+    """A large file that is nowhere in memory."""
+
+    size: int
+
+    def chunks(self) -> Iterator[bytes]:
+        for _ in range(self.size >> 20):
+            yield bytes(1 << 20)
+
+
+def test_large_members_are_streamed_in_flat_memory(tmp_path: Path) -> None:
+    path = tmp_path / "large.asice"
+    file = ContainerFile("large.bin", "application/octet-stream", Zeros(64 << 20))
+    expected = hashlib.sha256(bytes(64 << 20)).digest()
+    tracemalloc.start()
+    with path.open("wb") as out:
+        write_container(out, [file], key=signing_key(), signing_time=SIGNING_TIME)
+    with open_container(path) as container:
+        assert container.members[0].digest(DigestAlgorithm.SHA256) == expected
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 << 20
+
+
+def test_file_that_changes_while_it_is_written_is_refused() -> None:
+    class Restless:
+        size = 1
+        reads = iter([b"a", b"b"])
+
+        def chunks(self) -> Iterator[bytes]:
+            yield next(self.reads)
+
+    with pytest.raises(ContainerError, match="changed while"):
+        write_container(
+            io.BytesIO(), [ContainerFile("a", "text/plain", Restless())], key=signing_key(), signing_time=SIGNING_TIME
+        )
+
+
+@pytest.mark.parametrize(
+    "files",
+    [{}, {"mimetype": b""}, {"META-INF/x": b""}, {"meta-inf/x": b""}, {"a": b"", "A": b""}, {"a": b"", "a/b": b""}],
+)
+def test_files_that_no_container_can_hold_are_refused(files: dict[str, bytes]) -> None:
+    with pytest.raises(ContainerError):
+        made(files)
+
+
+BAD_NAMES = [
+    "",
+    "/etc/passwd",
+    "../up",
+    "a/../../up",
+    "a//b",
+    "./a",
+    "a\\b",
+    "C:a",
+    "a\x00b",
+    "a\nb",
+    "a\x7f",
+    "gpj\u202egnp.exe",
+    "a\ufeff",
+    "a\ud800",
+]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_unusable_names_are_refused_when_written(name: str) -> None:
+    with pytest.raises(ContainerError):
+        made({name: b"x"})
+
+
+@given(name=st.text(min_size=1, max_size=30), content=st.binary(max_size=100))
+@settings(max_examples=60, deadline=None)
+def test_whatever_name_is_accepted_is_read_back_equal(name: str, content: bytes) -> None:
+    try:
+        check_name(name)
+        data = made({name: content})
+    except ContainerError:
+        return
+    with open_container(data) as container:
+        assert container.member(name).read() == content
+        (part,) = container.parts()
+        assert part.label == name
+        assert part.content.digest(DigestAlgorithm.SHA384) == hashlib.sha384(content).digest()
+
+
+# --- reading -------------------------------------------------------------------------------------------------------
+
+
+def test_containers_of_other_writers_are_read() -> None:
+    content = b"".join(hashlib.sha256(b"%d" % number).hexdigest().encode() for number in range(50_000))
+    with open_container(zipped([("folder/", b""), ("folder/a", content)], compression=zipfile.ZIP_DEFLATED)) as read:
+        (member,) = read.members
+        assert member.read() == content
+        source = member.source()
+        assert source.read(5, 25) == content[5:25]
+        assert b"".join(source.chunks(0, source.size)) == content
+        assert source.read(source.size - 3, source.size + 10) == content[-3:]
+
+
+def test_small_compressed_and_stored_members_are_sources_too() -> None:
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        with open_container(zipped([("a", b"0123456789" * 9), ("b", b"after")], compression=compression)) as container:
+            source = container.member("a").source()
+            assert source is container.member("a").source()
+            assert source.read(85, 1000) == b"56789"
+            assert b"".join(source.chunks(88, 1000)) == b"89"
+
+
+def test_a_message_is_parsed_straight_out_of_a_container() -> None:
+    with open_container(made({"message.edxml": b"<edXML><a>x</a></edXML>"})) as container:
+        assert parse(container.member("message.edxml").source(), XmlLimits()).root.findtext("a") == "x"
+
+
+def test_parts_are_all_files_but_those_of_the_container_itself() -> None:
+    with open_container(made()) as container:
+        assert [part.uri for part in container.parts()] == [file_uri(name) for name in FILES]
+
+
+def test_unknown_member_is_named() -> None:
+    with open_container(made()) as container, pytest.raises(ContainerError, match="no file 'x'"):
+        container.member("x")
+
+
+def flagged(data: bytes, flag: int) -> bytes:
+    """The archive with a flag set in both headers of its second member."""
+    local = data.index(b"PK\x03\x04", 4)
+    central = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)
+    changed = bytearray(data)
+    for at in (local + 6, central + 8):
+        changed[at : at + 2] = struct.pack("<H", struct.unpack_from("<H", data, at)[0] | flag)
+    return bytes(changed)
+
+
+def overlapping(data: bytes) -> bytes:
+    """The archive whose first member is said to reach over the header of the second one."""
+    member = data.index(b"PK\x03\x04", 4)
+    central = data.index(b"PK\x01\x02", data.index(b"PK\x01\x02") + 4)
+    changed = bytearray(data)
+    longer = struct.pack("<2I", 10, 10)
+    changed[member + 18 : member + 26] = longer
+    changed[central + 20 : central + 28] = longer
+    return bytes(changed)
+
+
+def other_local_size(data: bytes) -> bytes:
+    """The archive whose second member has one size in its own header and another in the directory."""
+    at = data.index(b"PK\x03\x04", 4) + 18
+    return data[:at] + struct.pack("<2I", 4, 4) + data[at + 8 :]
+
+
+def ends_with(data: bytes, **fields: int) -> bytes:
+    """The archive with other values in its end record."""
+    names = ("disk", "first_disk", "here", "count", "size", "start", "comment")
+    at = data.rindex(b"PK\x05\x06")
+    values = dict(zip(names, struct.unpack_from("<4H2IH", data, at + 4), strict=True)) | fields
+    return data[: at + 4] + struct.pack("<4H2IH", *(values[name] for name in names))
+
+
+PAIR = [("a", b"first"), ("b", b"other")]
+HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "no ZIP archive"),
+    "no archive": (lambda: b"%PDF-1.7 not a zip" * 10, "no ZIP archive"),
+    "truncated": (lambda: made()[:-30], "no ZIP archive"),
+    "trailing bytes": (lambda: made() + b"x", "goes on after its end"),
+    "leading bytes": (lambda: b"x" + made(), "before its first member"),
+    "split": (lambda: ends_with(zipped(PAIR), disk=1), "split"),
+    "zip64": (lambda: ends_with(zipped(PAIR), start=0xFFFFFFFF), "ZIP64"),
+    "count too low": (lambda: ends_with(zipped(PAIR), here=2, count=2), "more than its members"),
+    "count too high": (lambda: ends_with(zipped(PAIR), here=4, count=4), "ends too early"),
+    "no members": (lambda: ends_with(b"PK\x05\x06" + bytes(18)), "first member is not mimetype"),
+    "other first member": (lambda: zipped(PAIR).replace(b"mimetype", b"mimetypE"), "first member is not mimetype"),
+    "other media type": (lambda: zipped(PAIR, mimetype=b"application/zip"), "mimetype"),
+    "similar media type": (lambda: zipped(PAIR, mimetype=MEDIA_TYPE.upper().encode()), "media type is not"),
+    "encrypted": (lambda: flagged(zipped(PAIR), 0x1), "encrypted"),
+    "hidden directory": (lambda: flagged(zipped(PAIR), 0x2000), "encrypted"),
+    "other method": (lambda: zipped(PAIR, compression=zipfile.ZIP_LZMA), "only stored and deflated"),
+    "overlap": (lambda: overlapping(zipped(PAIR)), "overlaps another member"),
+    "overlapping directory": (lambda: overlapping(zipped(PAIR[:1])), "overlaps the container's directory"),
+    "other local name": (lambda: zipped(PAIR).replace(b"bother", b"cother"), "another name in its own header"),
+    "other local size": (lambda: other_local_size(zipped(PAIR)), "described in two ways"),
+    "doubled name": (lambda: _warning_free([("a", b"1"), ("a", b"2")]), "twice"),
+    "same name but for case": (lambda: zipped([("a", b"1"), ("A", b"2")]), "twice"),
+    "same name but for accents": (lambda: zipped([("\u1ea5", b"1"), ("a\u0302\u0301", b"2")]), "twice"),
+    "file and folder": (lambda: zipped([("a", b"1"), ("a/b", b"2")]), "both a file and a folder"),
+    "folder with content": (lambda: zipped([("a/", b"1")]), "has content"),
+    "absolute": (lambda: zipped([("/a", b"1")]), "leads out"),
+    "upwards": (lambda: zipped([("a/../../b", b"1")]), "leads out"),
+    "upwards folder": (lambda: zipped([("../", b"")]), "leads out"),
+    "backslash": (lambda: zipped([("xab", b"1")]).replace(b"xab", b"..\\"), "backslash"),
+    "control character": (lambda: zipped([("a\x01", b"1")]), "control"),
+    "unmarked encoding": (lambda: zipped([("xyz", b"1")]).replace(b"xyz", b"\xe1\xba\xa5"), "no known encoding"),
+    "unknown in META-INF": (lambda: zipped([("META-INF/evil.exe", b"1")]), "nothing signs it"),
+    "META-INF in other case": (lambda: zipped([("meta-inf/signatures.xml", b"1")]), "nothing signs it"),
+}
+
+
+def _warning_free(members: list[tuple[str, bytes]]) -> bytes:
+    with pytest.warns(UserWarning, match="Duplicate name"):
+        return zipped(members)
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_hostile_container_is_refused_with_the_reason(case: str) -> None:
+    make, reason = HOSTILE[case]
+    with pytest.raises(ContainerError, match=reason):
+        open_container(make())
+
+
+LIMITS: dict[str, tuple[ZipLimits, str]] = {
+    "members": (ZipLimits(max_ratio=2000, max_entries=2), "members, more than 2"),
+    "size": (ZipLimits(max_ratio=2000, max_entry_bytes=1_999_999), "bytes, more than 1999999"),
+    "total": (ZipLimits(max_ratio=2000, max_total_bytes=2_000_000), "together"),
+    "ratio": (ZipLimits(max_ratio=100), "grows more than 100 times"),
+    "name": (ZipLimits(max_ratio=2000, max_name_bytes=7), "more than 7"),
+}
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_each_limit_refuses_what_only_it_forbids(limit: str) -> None:
+    data = zipped([("long", bytes(2_000_000)), ("b", b"x")], compression=zipfile.ZIP_DEFLATED)
+    limits, reason = LIMITS[limit]
+    assert len(open_container(data, ContainerLimits(zip=ZipLimits(max_ratio=2000))).members) == 2
+    with pytest.raises(ContainerError, match=reason):
+        open_container(data, ContainerLimits(zip=limits))
+
+
+def test_member_that_unpacks_to_more_than_it_says_is_refused_before_it_grows() -> None:
+    data = zipped([("a", bytes(5_000_000))], compression=zipfile.ZIP_DEFLATED)
+    size, lie = struct.pack("<I", 5_000_000), struct.pack("<I", 1000)
+    container = open_container(data.replace(size, lie))
+    given_out: list[bytes] = []
+    with pytest.raises(ContainerError, match="damaged"):
+        given_out.extend(container.members[0].chunks())
+    assert sum(map(len, given_out)) <= 1000
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_any_changed_byte_of_a_member_is_noticed(compression: int) -> None:
+    content = b"The quick brown fox jumps over the lazy dog. " * 3
+    data = zipped([("a", content)], compression=compression)
+    start = data.index(b"PK\x03\x04", 4) + 31
+    stop = data.index(b"PK\x01\x02")
+    for at in range(start, stop):
+        changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+        with pytest.raises(ContainerError):
+            open_container(changed).members[0].read()
+
+
+def signature_file(content: bytes, name: str = "META-INF/signatures.xml") -> Container:
+    return open_container(zipped([("a", b"x"), (name, content)]))
+
+
+def test_container_without_signature_is_refused_when_signatures_are_asked_for() -> None:
+    with pytest.raises(ContainerError, match="no XAdES signature"):
+        open_container(zipped(PAIR)).signature_documents()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<x/>",
+        b'<s:XAdESSignatures xmlns:s="%s"/>' % ASIC.encode(),
+        b'<s:XAdESSignatures xmlns:s="%s"><other/></s:XAdESSignatures>' % ASIC.encode(),
+    ],
+)
+def test_signature_file_of_another_form_is_refused(content: bytes) -> None:
+    with pytest.raises(ContainerError, match=r"signatures"):
+        signature_file(content).signature_documents()
+
+
+def test_signature_file_that_is_no_xml_is_refused() -> None:
+    with pytest.raises(XmlError):
+        signature_file(b"<x").signature_documents()
+
+
+def test_large_signature_file_is_refused_before_it_is_read() -> None:
+    limits = ContainerLimits(signatures=XmlLimits(max_bytes=10))
+    with pytest.raises(ContainerError, match="more than 10 bytes"):
+        open_container(made(), limits).signature_documents()
+
+
+def test_every_signature_file_is_given() -> None:
+    with open_container(made()) as container:
+        (own,) = container.signature_documents()
+    data = b"".join(own.document.encoded_chunks())
+    both = open_container(
+        zipped([("META-INF/signatures.xml", data), ("META-INF/signatures-2.xml", data), ("META-INF/manifest.xml", b"")])
+    )
+    assert [document.name for document in both.signature_documents()] == [
+        "META-INF/signatures.xml",
+        "META-INF/signatures-2.xml",
+    ]
+    assert both.members == ()
