@@ -1,0 +1,56 @@
+"""For all tests: nothing may reach beyond this machine."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from ipaddress import ip_address
+from typing import Any
+
+import pytest
+
+
+class NetworkUsedError(AssertionError):
+    """A test tried to connect to another machine."""
+
+
+def _is_on_this_machine(family: int, address: object) -> bool:
+    if family not in (socket.AF_INET, socket.AF_INET6):
+        return True
+    host = address[0] if isinstance(address, tuple) else None
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(str(host).partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+@pytest.fixture(autouse=True, scope="session")
+def no_network() -> Iterator[None]:
+    """Connections and name look-ups stay on the loopback interface, whatever the test or a package tries."""
+    connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
+
+    def refuse_others(self: socket.socket, address: Any) -> None:
+        if not _is_on_this_machine(self.family, address):
+            raise NetworkUsedError(f"a test connects to {address!r}")
+
+    def checked_connect(self: socket.socket, address: Any) -> None:
+        refuse_others(self, address)
+        connect(self, address)
+
+    def checked_connect_ex(self: socket.socket, address: Any) -> int:
+        refuse_others(self, address)
+        return connect_ex(self, address)
+
+    def checked_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        if name and not _is_on_this_machine(socket.AF_INET, (name,)):
+            raise NetworkUsedError(f"a test looks up {name!r}")
+        return look_up(host, *args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", checked_connect)
+        patch.setattr(socket.socket, "connect_ex", checked_connect_ex)
+        patch.setattr(socket, "getaddrinfo", checked_look_up)
+        yield
