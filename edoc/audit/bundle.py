@@ -1,0 +1,369 @@
+"""Judging an export: every seal in it, every link of the chain, and that nothing is missing.
+
+    author's seal <- SubmissionAcceptance <- ContentConsignment <- ContentHandover, statuses <- their acceptances
+
+All is read from the container alone; its certificates and CRLs help to build paths, but only the reader's own
+anchors are believed. Seals are judged at the time that the exchange's evidence states for them, and the report says
+so: that time is as good as the exchange's word until a time-stamp says it too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography import x509
+
+from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check, CheckName, Fact, FileKind, Outcome
+from edoc.audit.singles import (
+    JudgedMessage,
+    check_exchange_seal,
+    judge_evidence,
+    judge_message,
+    message_facts,
+)
+from edoc.directory.model import normalized_code
+from edoc.envelope.limits import MessageLimits
+from edoc.envelope.model import DocumentMessage, StatusMessage
+from edoc.evidence.codec import parse_evidence
+from edoc.evidence.errors import EvidenceFormatError
+from edoc.evidence.model import Evidence, EvidenceType, MessageKind
+from edoc.export import layout
+from keys.certificates import read_certificates, read_crls
+from keys.errors import CertificateFormatError
+from keys.store import DigestAlgorithm
+from keys.trust import PathValidator
+from signing.asice import Container, Member
+from signing.errors import ContainerError, XmlError
+from signing.xades.verifier import verify
+from signing.xml import parse
+
+Progress = Callable[[str], None]
+"""Told of each file before it is judged."""
+
+MAX_SMALL_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class _ReadEvidence:
+    member: Member
+    evidence: Evidence
+    sha256: str
+
+
+@dataclass
+class _Findings:
+    """What has been found so far."""
+
+    checks: list[Check] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
+
+    def add(self, name: CheckName, subject: str, good: bool, reason: str, wrong: str, remedy: str) -> None:
+        """Add a yes-or-no check, with the words for either."""
+        if good:
+            self.checks.append(Check(name, subject, Outcome.GOOD, reason))
+        else:
+            self.checks.append(Check(name, subject, Outcome.BAD, wrong, remedy))
+
+
+_GET_AGAIN = "get the export again; if it stays so, the exchange must explain it"
+
+
+class BundleAudit:
+    """The audit of one export."""
+
+    def __init__(
+        self, container: Container, trust: AuditTrust, time: AuditTime, limits: MessageLimits, progress: Progress
+    ) -> None:
+        self._container, self._trust, self._time = container, trust, time
+        self._limits, self._progress = limits, progress
+        self._found = _Findings()
+        self._validator: PathValidator = trust.validator()
+
+    def run(self) -> AuditReport:
+        """Judge everything; raises nothing for a bad export."""
+        self._read_trust()
+        self._check_container_seal()
+        evidence = list(self._read_evidence())
+        acceptance = self._find_acceptance(evidence)
+        message = self._check_message(acceptance)
+        self._check_chain(evidence, acceptance)
+        self._check_statuses(evidence, message)
+        self._check_members()
+        return AuditReport(FileKind.EXPORT, tuple(self._found.checks), tuple(self._found.facts))
+
+    def _members(self, folder: str) -> list[Member]:
+        return [member for member in self._container.members if member.name.startswith(folder)]
+
+    def _read_trust(self) -> None:
+        certificates: list[x509.Certificate] = []
+        crls: list[x509.CertificateRevocationList] = []
+        for member in (*self._members(layout.CERTIFICATES), *self._members(layout.CRLS)):
+            try:
+                if member.size > MAX_SMALL_BYTES << 4:
+                    raise CertificateFormatError(f"{member.name} has {member.size} bytes")
+                if member.name.startswith(layout.CRLS):
+                    crls.extend(read_crls(member.read()))
+                else:
+                    certificates.extend(read_certificates(member.read()))
+            except (CertificateFormatError, ContainerError) as error:
+                self._found.checks.append(
+                    Check(CheckName.FORMAT, member.name, Outcome.BAD, f"it cannot be read: {error}", _GET_AGAIN)
+                )
+        self._validator = self._trust.validator(tuple(crls), tuple(certificates))
+
+    def _check_container_seal(self) -> None:
+        self._progress("META-INF/signatures.xml")
+        try:
+            documents = self._container.signature_documents()
+        except (ContainerError, XmlError) as error:
+            self._found.checks.append(
+                Check(CheckName.CONTAINER_SEAL, "META-INF", Outcome.BAD, str(error), _GET_AGAIN)
+            )
+            return
+        parts = self._container.parts()
+        for signatures in documents:
+            for signature in signatures.signatures:
+                report = verify(
+                    signatures.document, signature, parts, validator=self._validator, at=self._time.at
+                )
+                self._found.checks.append(
+                    check_exchange_seal(CheckName.CONTAINER_SEAL, signatures.name, report, self._trust)
+                )
+
+    def _read_evidence(self) -> Iterator[_ReadEvidence]:
+        for member in self._members(layout.EVIDENCE):
+            self._progress(member.name)
+            try:
+                document = parse_evidence(_small(member))
+            except (EvidenceFormatError, ContainerError) as error:
+                self._found.checks.append(
+                    Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), _GET_AGAIN)
+                )
+                continue
+            judged = judge_evidence(document, member.name, self._trust, self._validator, None)
+            self._found.checks.extend(judged.checks)
+            if judged.evidence is not None:
+                yield _ReadEvidence(member, judged.evidence, _sha256(member))
+
+    def _find_acceptance(self, evidence: list[_ReadEvidence]) -> _ReadEvidence | None:
+        """The one acceptance of the document itself."""
+        found = [
+            each
+            for each in evidence
+            if each.evidence.type is EvidenceType.SUBMISSION_ACCEPTANCE
+            and each.evidence.message_kind is MessageKind.DOCUMENT
+        ]
+        self._found.add(
+            CheckName.COMPLETENESS,
+            layout.EVIDENCE,
+            len(found) == 1,
+            "the exchange's SubmissionAcceptance of the document is there",
+            f"there are {len(found)} SubmissionAcceptances of the document where there must be one",
+            _GET_AGAIN,
+        )
+        return found[0] if found else None
+
+    def _check_message(self, acceptance: _ReadEvidence | None) -> JudgedMessage | None:
+        self._progress(layout.MESSAGE)
+        try:
+            member = self._container.member(layout.MESSAGE)
+            document = parse(member.source(), self._limits.xml)
+        except (ContainerError, XmlError) as error:
+            self._found.checks.append(Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, str(error), _GET_AGAIN))
+            return None
+        at, code = self._time.at, None
+        if acceptance is not None:
+            at, code = acceptance.evidence.event_time, acceptance.evidence.sender.code
+            self._note_time(at)
+        judged = judge_message(
+            document, layout.MESSAGE, self._trust, self._validator, at, self._limits, sender_code=code
+        )
+        self._found.checks.extend(judged.checks)
+        if judged.decoded is None or not isinstance(judged.decoded.message, DocumentMessage):
+            self._found.checks.append(
+                Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, "it is not a document message", _GET_AGAIN)
+            )
+            return None
+        self._found.facts.extend(message_facts(judged.decoded))
+        self._check_attachments(judged.decoded.message)
+        return judged
+
+    def _note_time(self, at: datetime) -> None:
+        self._found.facts.append(Fact("accepted_at", at.isoformat()))
+        self._found.checks.append(
+            Check(
+                CheckName.TIME,
+                layout.MESSAGE,
+                Outcome.NOTE,
+                f"seals are judged at the time the exchange states for them (accepted {at.isoformat()});"
+                " no independent time-stamp confirms it",
+            )
+        )
+
+    def _check_attachments(self, message: DocumentMessage) -> None:
+        exported = {layout.attachment_position(each.name): each for each in self._members(layout.ATTACHMENTS)}
+        for position, attachment in enumerate(message.attachments):
+            member = exported.pop(position, None)
+            subject = member.name if member else attachment.attachment_name
+            self._progress(subject)
+            self._found.add(
+                CheckName.ATTACHMENT,
+                subject,
+                member is not None and _sha256(member) == attachment.content.digest().hex(),
+                "it is the file inside the sealed message",
+                "it is missing, or is not the file inside the sealed message",
+                f"believe only the file inside {layout.MESSAGE}",
+            )
+        for member in exported.values():
+            self._found.add(
+                CheckName.ATTACHMENT, member.name, False, "", "the sealed message has no such file", _GET_AGAIN
+            )
+
+    def _check_chain(self, evidence: list[_ReadEvidence], acceptance: _ReadEvidence | None) -> None:
+        """Every piece names a message of this export, and every one but the first names one before it."""
+        digests = {_sha256(each): each.name for each in self._members(layout.STATUS)}
+        message = next((each for each in self._container.members if each.name == layout.MESSAGE), None)
+        if message is not None:
+            digests[_sha256(message)] = message.name
+        before = {each.sha256: each for each in evidence}
+        for each in evidence:
+            self._check_subject(each, digests)
+            self._check_previous(each, acceptance, before)
+        self._check_consignment(evidence, acceptance)
+
+    def _check_subject(self, each: _ReadEvidence, digests: dict[str, str]) -> None:
+        name = digests.get(each.evidence.message_sha256)
+        is_status = each.evidence.message_kind is MessageKind.STATUS
+        self._found.add(
+            CheckName.EVIDENCE_LINK,
+            each.member.name,
+            name is not None and name.startswith(layout.STATUS) == is_status,
+            f"it is about {name}, whose digest it names",
+            f"it is about a message with the digest {each.evidence.message_sha256}, which is not in the export"
+            " as it was",
+            _GET_AGAIN,
+        )
+
+    def _check_previous(
+        self, each: _ReadEvidence, acceptance: _ReadEvidence | None, before: dict[str, _ReadEvidence]
+    ) -> None:
+        previous = each.evidence.previous_sha256
+        if previous is None:
+            self._found.add(
+                CheckName.EVIDENCE_LINK,
+                each.member.name,
+                each is acceptance,
+                "it begins the chain",
+                "it names no evidence before it, although it does not begin the chain",
+                _GET_AGAIN,
+            )
+            return
+        found = before.get(previous)
+        good = found is not None and _may_follow(each.evidence, found.evidence)
+        self._found.add(
+            CheckName.EVIDENCE_LINK,
+            each.member.name,
+            good,
+            f"it follows on {found.member.name if found else ''}, whose digest it names",
+            f"the evidence before it (digest {previous}) is missing, was altered, or cannot stand before it",
+            _GET_AGAIN,
+        )
+
+    def _check_consignment(self, evidence: list[_ReadEvidence], acceptance: _ReadEvidence | None) -> None:
+        consignments = [each for each in evidence if each.evidence.type is EvidenceType.CONTENT_CONSIGNMENT]
+        accepted = {party.code for party in acceptance.evidence.recipients} if acceptance else set()
+        consigned = {party.code for each in consignments for party in each.evidence.recipients}
+        self._found.add(
+            CheckName.COMPLETENESS,
+            layout.EVIDENCE,
+            len(consignments) == 1 and accepted == consigned,
+            f"the document was consigned to all {len(consigned)} recipients",
+            "the recipients of acceptance and consignment are not the same",
+            _GET_AGAIN,
+        )
+
+    def _check_statuses(self, evidence: list[_ReadEvidence], message: JudgedMessage | None) -> None:
+        accepted = {each.evidence.message_sha256: each.evidence for each in evidence}
+        document_id = None
+        if message is not None and message.decoded is not None:
+            decoded = message.decoded.message
+            document_id = decoded.document_id if isinstance(decoded, DocumentMessage) else None
+        for member in self._members(layout.STATUS):
+            self._progress(member.name)
+            self._check_status(member, accepted.get(_sha256(member)), document_id)
+
+    def _check_status(self, member: Member, acceptance: Evidence | None, document_id: str | None) -> None:
+        if acceptance is None:
+            self._found.add(
+                CheckName.STATUS_LINK, member.name, False, "", "no evidence says that it was accepted", _GET_AGAIN
+            )
+        at = acceptance.event_time if acceptance else self._time.at
+        try:
+            document = parse(_small(member), self._limits.xml)
+        except (ContainerError, XmlError) as error:
+            self._found.checks.append(Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), _GET_AGAIN))
+            return
+        judged = judge_message(
+            document,
+            member.name,
+            self._trust,
+            self._validator,
+            at,
+            self._limits,
+            sender_code=acceptance.sender.code if acceptance else None,
+        )
+        self._found.checks.extend(judged.checks)
+        status = judged.decoded.message if judged.decoded else None
+        self._found.add(
+            CheckName.STATUS_LINK,
+            member.name,
+            isinstance(status, StatusMessage) and status.response_for.document_id == document_id is not None,
+            "it is about this document",
+            "it is not about this document",
+            _GET_AGAIN,
+        )
+        if isinstance(status, StatusMessage):
+            who = acceptance.sender.code if acceptance else normalized_code(status.sender.organ_id)
+            self._found.facts.append(Fact("status", f"{status.status_code} {who} {status.timestamp.isoformat()}"))
+
+    def _check_members(self) -> None:
+        folders = (layout.ATTACHMENTS, layout.EVIDENCE, layout.STATUS, layout.CERTIFICATES, layout.CRLS)
+        strangers = [
+            member.name
+            for member in self._container.members
+            if member.name not in (layout.MESSAGE, layout.README) and not member.name.startswith(folders)
+        ]
+        self._found.add(
+            CheckName.COMPLETENESS,
+            "the container",
+            not strangers,
+            f"all {len(self._container.members)} files have their place",
+            f"files that have no place in an export: {', '.join(strangers)}",
+            _GET_AGAIN,
+        )
+
+
+def _may_follow(evidence: Evidence, before: Evidence) -> bool:
+    """Whether the types fit the chain, and both are about one document."""
+    if evidence.document_id != before.document_id:
+        return False
+    if evidence.type is EvidenceType.CONTENT_CONSIGNMENT:
+        return before.type is EvidenceType.SUBMISSION_ACCEPTANCE and before.message_kind is MessageKind.DOCUMENT
+    if evidence.type is EvidenceType.CONTENT_HANDOVER:
+        return before.type is EvidenceType.CONTENT_CONSIGNMENT
+    return evidence.message_kind is MessageKind.STATUS
+
+
+def _small(member: Member) -> bytes:
+    if member.size > MAX_SMALL_BYTES << 2:
+        raise ContainerError(f"{member.name} has {member.size} bytes, too many for what it is")
+    return member.read()
+
+
+def _sha256(member: Member) -> str:
+    try:
+        return member.digest(DigestAlgorithm.SHA256).hex()
+    except ContainerError:
+        return ""  # damaged bytes have no digest that anything could name; the container's seal tells more

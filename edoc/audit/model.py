@@ -1,0 +1,150 @@
+"""What an audit finds, as frozen values; no I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from cryptography import x509
+
+from keys.certificates import CertificateRole, fingerprint, role_of
+from keys.revocation import RevocationData
+from keys.trust import PathValidator, TrustAnchors
+from signing.report import ValidationReport
+
+
+class FileKind(Enum):
+    """What a file was taken for."""
+
+    EXPORT = "export"
+    DOCUMENT = "document"
+    STATUS = "status"
+    EVIDENCE = "evidence"
+    SIGNED_XML = "signed_xml"
+    UNKNOWN = "unknown"
+
+
+class Outcome(Enum):
+    """How a check, and the whole audit, ended."""
+
+    GOOD = "good"
+    BAD = "bad"
+    INDETERMINATE = "indeterminate"
+    """It cannot be told now: never the same as good."""
+    NOTE = "note"
+    """Nothing to judge, but the reader should know."""
+
+
+class CheckName(Enum):
+    """The checks of an audit."""
+
+    FORMAT = "format"
+    """The file is what it claims to be, within the limits."""
+    CONTAINER_SEAL = "container_seal"
+    """The exchange's seal over all files of the export."""
+    MESSAGE_SEAL = "message_seal"
+    """The sending agency's seal on the message."""
+    MESSAGE_SENDER = "message_sender"
+    """The seal is that of the agency named in From."""
+    ATTACHMENT = "attachment"
+    """An exported file is the one inside the sealed message."""
+    EVIDENCE_SEAL = "evidence_seal"
+    """The exchange's seal on a piece of evidence."""
+    EVIDENCE_LINK = "evidence_link"
+    """A piece of evidence names the digest of what it is about, and of the evidence before it."""
+    STATUS_SEAL = "status_seal"
+    """The seal on a status message."""
+    STATUS_LINK = "status_link"
+    """A status message is about this document."""
+    COMPLETENESS = "completeness"
+    """Nothing that belongs into the export is missing, and nothing else is in it."""
+    TIME = "time"
+    """For which time the verdict holds, and who says so."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was checked."""
+
+    name: CheckName
+    subject: str
+    """The file, or the part of it."""
+    outcome: Outcome
+    reason: str
+    """What was found, in plain words."""
+    remedy: str | None = None
+    """What the reader can do; None where all is well."""
+    report: ValidationReport | None = None
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something the file states under a seal that held, for the reader's eyes."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class AuditReport:
+    """What an audit found."""
+
+    kind: FileKind
+    checks: tuple[Check, ...]
+    facts: tuple[Fact, ...] = ()
+
+    @property
+    def verdict(self) -> Outcome:
+        """BAD if any check is, else INDETERMINATE if any is, or if nothing was judged; else GOOD."""
+        outcomes = {check.outcome for check in self.checks}
+        if Outcome.BAD in outcomes:
+            return Outcome.BAD
+        if Outcome.INDETERMINATE in outcomes or Outcome.GOOD not in outcomes:
+            return Outcome.INDETERMINATE
+        return Outcome.GOOD
+
+
+def has_exchange_role(certificate: x509.Certificate) -> bool:
+    """Whether the authority issued the certificate as an exchange's seal."""
+    return role_of(certificate) is CertificateRole.EXCHANGE_SEAL
+
+
+@dataclass(frozen=True)
+class AuditTrust:
+    """What the reader believes; nothing in an audited file adds to the anchors or to who the exchange is."""
+
+    anchors: TrustAnchors
+    crls: tuple[x509.CertificateRevocationList, ...] = ()
+    intermediates: tuple[x509.Certificate, ...] = ()
+    exchange_seals: frozenset[str] | None = None
+    """Fingerprints of the exchange's seals, where a trust list names them; else the certificates say it."""
+    is_exchange_role: Callable[[x509.Certificate], bool] = field(default=has_exchange_role)
+
+    def validator(
+        self,
+        crls: tuple[x509.CertificateRevocationList, ...] = (),
+        intermediates: tuple[x509.Certificate, ...] = (),
+    ) -> PathValidator:
+        """A validator that also knows the CRLs and certificates of a file: each counts only under its own signature."""
+        return PathValidator(
+            self.anchors,
+            RevocationData((*self.crls, *crls)),
+            intermediates=(*self.intermediates, *intermediates),
+        )
+
+    def is_exchange_seal(self, certificate: x509.Certificate) -> bool:
+        """Whether a certificate, found good, is a seal of the exchange."""
+        if self.exchange_seals is not None:
+            return fingerprint(certificate) in self.exchange_seals
+        return self.is_exchange_role(certificate)
+
+
+@dataclass(frozen=True)
+class AuditTime:
+    """The time of interest of an audit."""
+
+    at: datetime
+    given: bool
+    """Whether the reader named it; else it is now."""

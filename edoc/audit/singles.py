@@ -1,0 +1,184 @@
+"""Judging one signed XML file: a message, a piece of evidence, or any other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+
+from edoc.audit.model import AuditTrust, Check, CheckName, Fact, Outcome
+from edoc.directory.model import normalized_code
+from edoc.envelope.codec import DecodedMessage, decode
+from edoc.envelope.limits import MessageLimits
+from edoc.envelope.model import DocumentMessage, StatusMessage
+from edoc.evidence.codec import read_evidence
+from edoc.evidence.errors import EvidenceFormatError
+from edoc.evidence.model import Evidence
+from edoc.errors import MessageError
+from keys.certificates import agency_code, fingerprint, subject_text
+from keys.trust import PathValidator
+from signing.namespaces import DS
+from signing.parts import ElementPart, Part
+from signing.report import Indication, ValidationReport
+from signing.xades.verifier import SignaturePresence, classify, verify
+from signing.xml import ParsedXml
+
+SIGNATURE_TAG: Final = f"{{{DS}}}Signature"
+
+
+@dataclass(frozen=True)
+class JudgedMessage:
+    """A message and what was found on it."""
+
+    decoded: DecodedMessage | None
+    """None where it cannot be read."""
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True)
+class JudgedEvidence:
+    """A piece of evidence and what was found on it."""
+
+    evidence: Evidence | None
+    checks: tuple[Check, ...]
+
+
+def judge_message(
+    document: ParsedXml,
+    subject: str,
+    trust: AuditTrust,
+    validator: PathValidator,
+    at: datetime,
+    limits: MessageLimits,
+    sender_code: str | None = None,
+) -> JudgedMessage:
+    """Check the seal of a document or status message, and that it is the sender's.
+
+    Args:
+        sender_code: the sender's code where evidence names it; else that in ``From``.
+    """
+    try:
+        decoded = decode(document, limits)
+    except MessageError as error:
+        reason = f"not an edXML message: {error}"
+        return JudgedMessage(None, (_bad(CheckName.FORMAT, subject, reason, "get the message as it was sent"),))
+    is_status = isinstance(decoded.message, StatusMessage)
+    name = CheckName.STATUS_SEAL if is_status else CheckName.MESSAGE_SEAL
+    present = [each for each in decoded.signatures if classify(each) is SignaturePresence.PRESENT]
+    if not present:
+        reason = "the message carries no seal: anybody could have written it"
+        return JudgedMessage(decoded, (_bad(name, subject, reason, "ask the sender for the sealed message"),))
+    reports = [verify(document, each, decoded.parts, validator=validator, at=at) for each in present]
+    checks = [check_of(name, subject, report) for report in reports]
+    code = sender_code or decoded.message.sender.organ_id
+    checks.append(_check_sender(subject, reports, code, trust, on_behalf=is_status))
+    return JudgedMessage(decoded, tuple(checks))
+
+
+def judge_evidence(
+    document: ParsedXml, subject: str, trust: AuditTrust, validator: PathValidator, at: datetime | None
+) -> JudgedEvidence:
+    """Check the seal of a piece of evidence at ``at`` (else at its own event time), and that it is the exchange's."""
+    try:
+        evidence, part, signature = read_evidence(document)
+    except EvidenceFormatError as error:
+        return JudgedEvidence(None, (_bad(CheckName.FORMAT, subject, str(error), "get the evidence as issued"),))
+    report = verify(document, signature, [part], validator=validator, at=at or evidence.event_time)
+    return JudgedEvidence(evidence, (check_exchange_seal(CheckName.EVIDENCE_SEAL, subject, report, trust),))
+
+
+def judge_signed_xml(
+    document: ParsedXml, subject: str, validator: PathValidator, at: datetime
+) -> tuple[Check, ...]:
+    """Check every signature of an XML file of another kind, each of which must cover the whole of it."""
+    signatures = [each for each in document.root.iter(SIGNATURE_TAG)]
+    if not signatures:
+        reason = "the file carries no XML signature"
+        return (_bad(CheckName.MESSAGE_SEAL, subject, reason, "ask for the signed file"),)
+    whole: Sequence[Part] = [ElementPart("the whole document", document.root)]
+    return tuple(
+        check_of(CheckName.MESSAGE_SEAL, subject, verify(document, each, whole, validator=validator, at=at))
+        for each in signatures
+    )
+
+
+def check_of(name: CheckName, subject: str, report: ValidationReport) -> Check:
+    """The outcome of a signature's validation as a check."""
+    if report.passed:
+        signer = subject_text(report.signer) if report.signer else "an unknown signer"
+        covered = ", ".join(part.label for part in report.covered)
+        return Check(name, subject, Outcome.GOOD, f"sealed by {signer}; covers {covered}", report=report)
+    finding = report.findings[0]
+    sub = f"/{report.sub_indication.value}" if report.sub_indication else ""
+    outcome = Outcome.BAD if report.indication is Indication.TOTAL_FAILED else Outcome.INDETERMINATE
+    reason = f"{report.indication.value}{sub}: {finding.reason} ({finding.rule})"
+    return Check(name, subject, outcome, reason, finding.remedy, report)
+
+
+def check_exchange_seal(name: CheckName, subject: str, report: ValidationReport, trust: AuditTrust) -> Check:
+    """The same for a seal that must be the exchange's own."""
+    check = check_of(name, subject, report)
+    if check.outcome is not Outcome.GOOD or report.signer is None or trust.is_exchange_seal(report.signer):
+        return check
+    reason = f"the seal is valid, but {subject_text(report.signer)} is not the exchange"
+    return Check(name, subject, Outcome.BAD, reason, "believe only what the exchange itself sealed", report)
+
+
+def message_facts(decoded: DecodedMessage) -> tuple[Fact, ...]:
+    """What a message says, for the reader."""
+    message = decoded.message
+    if isinstance(message, DocumentMessage):
+        return (
+            Fact("document_id", message.document_id),
+            Fact("code", str(message.code)),
+            Fact("type", message.document_type.type_name),
+            Fact("subject", message.subject),
+            Fact("sender", f"{message.sender.organ_name} ({message.sender.organ_id})"),
+            Fact("recipients", str(len(message.recipients))),
+            Fact("promulgation_date", message.promulgation_date.isoformat()),
+        )
+    return (
+        Fact("document_id", message.response_for.document_id or ""),
+        Fact("status", message.status_code),
+        Fact("sender", f"{message.sender.organ_name} ({message.sender.organ_id})"),
+        Fact("reported_at", message.timestamp.isoformat()),
+    )
+
+
+def _check_sender(
+    subject: str, reports: Sequence[ValidationReport], code: str, trust: AuditTrust, *, on_behalf: bool
+) -> Check:
+    """One of the seals that passed is the agency's own, or the exchange's where it reports in the agency's name."""
+    signers = [report.signer for report in reports if report.passed and report.signer is not None]
+    for signer in signers:
+        if normalized_code(agency_code(signer) or "") == normalized_code(code):
+            return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, f"the seal is that of {code}")
+        if on_behalf and trust.is_exchange_seal(signer):
+            reason = f"reported by the exchange in the name of {code}, under its own seal"
+            return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, reason)
+    if not signers:
+        reason = f"no seal passed, so nothing shows that the message is from {code}"
+        return Check(CheckName.MESSAGE_SENDER, subject, Outcome.INDETERMINATE, reason, "see the seal's own finding")
+    names = ", ".join(f"{subject_text(signer)} (certificate {fingerprint(signer)[:16]})" for signer in signers)
+    reason = f"the message says it is from {code}, but is sealed by {names}"
+    return _bad(CheckName.MESSAGE_SENDER, subject, reason, "do not believe it; ask the agency")
+
+
+def _bad(name: CheckName, subject: str, reason: str, remedy: str) -> Check:
+    return Check(name, subject, Outcome.BAD, reason, remedy)
+
+
+__all__ = [
+    "SIGNATURE_TAG",
+    "JudgedEvidence",
+    "JudgedMessage",
+    "check_exchange_seal",
+    "check_of",
+    "judge_evidence",
+    "judge_message",
+    "judge_signed_xml",
+    "message_facts",
+]
+
