@@ -5,6 +5,7 @@ The message names the recipient in ``From`` and is sealed by the exchange, whose
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 from uuid import UUID
 
@@ -37,13 +38,13 @@ def report_arrival(exchange: Exchange, delivery_id: UUID) -> Receipt | None:
         found = _find(connection, delivery_id)
     if found is None:
         return None
-    sender_id, recipient_id, response_for = found
+    sender_id, recipient_id, about = found
     agencies = exchange.directory.current().agencies
     recipient, sender = agencies[recipient_id], agencies[sender_id]
     now = exchange.clock()
     message = StatusMessage(
         sender=_organization(recipient),
-        response_for=ResponseFor(sender.code, *response_for),
+        response_for=replace(about, organ_id=sender.code),
         status_code=ARRIVED,
         timestamp=vietnam_time(now).replace(microsecond=0),
         description=DESCRIPTION,
@@ -67,7 +68,7 @@ def report_arrival(exchange: Exchange, delivery_id: UUID) -> Receipt | None:
         return None
 
 
-def _find(connection: Connection, delivery_id: UUID):
+def _find(connection: Connection, delivery_id: UUID) -> tuple[int, int, ResponseFor] | None:
     row = connection.execute(
         select(
             DeliveryRow.sender_id,
@@ -83,11 +84,12 @@ def _find(connection: Connection, delivery_id: UUID):
     ).one()
     if row.state != CONSIGNED:
         return None
-    return (
-        row.sender_id,
-        row.recipient_id,
-        (f"{row.number}/{row.notation}", row.document_id, row.promulgation_date),
+    about = ResponseFor(
+        code=f"{row.number}/{row.notation}",
+        document_id=row.document_id,
+        promulgation_date=row.promulgation_date,
     )
+    return row.sender_id, row.recipient_id, about
 
 
 def _organization(agency: Agency) -> Organization:

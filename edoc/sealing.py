@@ -15,9 +15,7 @@ from signing.xml import ParsedXml
 SEAL_ID: Final = "seal-1"
 
 
-def seal_message(
-    message: Message, key: SigningKey, at: datetime, claimed_roles: Sequence[str] = ()
-) -> ParsedXml:
+def seal_message(message: Message, key: SigningKey, at: datetime, claimed_roles: Sequence[str] = ()) -> ParsedXml:
     """The sealed message, to be written out with :meth:`~signing.xml.ParsedXml.encoded_chunks`.
 
     Raises:

@@ -12,7 +12,6 @@ from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
-from edoc.acceptance.receipts import Receipt
 from edoc.arrival import report_arrival
 from edoc.database.engine import read, write
 from edoc.database.tables import EvidenceRow
@@ -69,7 +68,7 @@ class Worker:
     def _report_arrival(self, tasks: Sequence[Task]) -> None:
         """Crash before the task is finished: the report is there; reporting again finds it and changes nothing."""
         for task in tasks:
-            _: Receipt | None = report_arrival(self._exchange, task.subject)
+            report_arrival(self._exchange, task.subject)
         with write(self._exchange.engine) as connection:
             finish(connection, tasks)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import partial
 from typing import Self
 from uuid import UUID
 
@@ -65,34 +65,42 @@ class VerifiedDocument:
         return (self.sender.id, message.promulgation_date.year, message.code.number, message.code.notation)
 
 
+@dataclass(frozen=True)
+class _Numbers:
+    """The event numbers of one document: the sender's, and those of the recipients in their order."""
+
+    sender: int
+    recipients: tuple[int, ...]
+
+
 class AcceptDocument:
     """The work item that enters one document."""
 
     def __init__(self, exchange: Exchange, document: VerifiedDocument) -> None:
-        self._exchange, self._document = exchange, document
+        self.exchange, self.document = exchange, document
         self._warnings = document.warnings
 
     @property
     def keys(self) -> frozenset[str]:
         """Neither the same bytes nor the same DocumentId twice in one transaction."""
-        return frozenset({f"message:{self._document.sha256}", f"document:{self._document.message.document_id}"})
+        return frozenset({f"message:{self.document.sha256}", f"document:{self.document.message.document_id}"})
 
     @property
     def actors(self) -> Sequence[int]:
         """The sender submits, and to each recipient the document is consigned."""
-        return [self._document.sender.id, *(recipient.agency.id for recipient in self._document.recipients)]
+        return [self.document.sender.id, *(recipient.agency.id for recipient in self.document.recipients)]
 
     @classmethod
     def prepare(cls, connection: Connection, items: Sequence[Self]) -> Sequence[Preparation]:
         """Find repeats and conflicts; a number used twice by a sender is a warning (Decree 30 App. VI III.1(h))."""
-        items[0]._exchange.observer.reached(AcceptanceStep.TRANSACTION_BEGUN)
+        items[0].exchange.observer.reached(AcceptanceStep.TRANSACTION_BEGUN)
         version = read_version(connection)
-        documents = _find_documents(connection, [item._document.message.document_id for item in items])
-        repeats = _find_messages(connection, [item._document.sha256 for item in items])
-        numbers = _find_numbers(connection, [item._document.number_key for item in items])
-        return [item._judge(connection, version, documents, repeats, numbers) for item in items]
+        documents = _find_documents(connection, [item.document.message.document_id for item in items])
+        repeats = _find_messages(connection, [item.document.sha256 for item in items])
+        numbers = _find_numbers(connection, [item.document.number_key for item in items])
+        return [item.judge(connection, version, documents, repeats, numbers) for item in items]
 
-    def _judge(
+    def judge(
         self,
         connection: Connection,
         version: int,
@@ -100,9 +108,10 @@ class AcceptDocument:
         repeats: set[str],
         numbers: set[tuple[int, int, str, str]],
     ) -> Preparation:
-        document = self._document
+        """Whether the document may be written, given what was found."""
+        document = self.document
         if document.sha256 in repeats:
-            return Settled(find_receipt(connection, self._exchange.store, document.sha256))
+            return Settled(find_receipt(connection, self.exchange.store, document.sha256))
         if document.message.document_id in documents:
             return Failed(ConflictError(document.message.document_id))
         if version != document.directory_version:
@@ -114,15 +123,17 @@ class AcceptDocument:
     def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> Receipt:
         """Add all rows of the document; returns the receipt that holds once the transaction is committed."""
         del connection
-        exchange, document = self._exchange, self._document
+        exchange, document = self.exchange, self.document
         now = exchange.clock()
         document_pk = uuid7(now, exchange.random)
-        accepted = self._seal_acceptance(now, sequences)
-        consigned = self._seal_consignment(now, sequences, accepted)
+        numbers = self._take_numbers(sequences)
+        accepted = self._seal_acceptance(now, numbers)
+        consigned = self._seal_consignment(now, numbers, accepted)
         exchange.observer.reached(AcceptanceStep.EVIDENCE_SEALED)
         self._add_document(rows, document_pk, now)
-        deliveries = self._add_deliveries(rows, document_pk, consigned, now)
-        self._add_evidence(rows, document_pk, accepted, consigned, deliveries, now)
+        deliveries = self._add_deliveries(rows, document_pk, numbers, now)
+        self._add_evidence(rows, document_pk, accepted, consigned)
+        self._add_events(rows, document_pk, (accepted, consigned), numbers, deliveries)
         exchange.observer.reached(AcceptanceStep.ROWS_ADDED)
         return Receipt(
             kind=MessageKind.DOCUMENT,
@@ -137,12 +148,12 @@ class AcceptDocument:
         )
 
     def _statement(self, now: datetime, kind: EvidenceType) -> Evidence:
-        document = self._document
+        document = self.document
         return Evidence(
-            identifier=uuid7(now, self._exchange.random),
+            identifier=uuid7(now, self.exchange.random),
             type=kind,
             event_time=now,
-            issuer=self._exchange.issuer.party,
+            issuer=self.exchange.issuer.party,
             sender=Party(document.sender.code, document.sender.name),
             recipients=tuple(Party(each.agency.code, each.agency.name) for each in document.recipients),
             message_kind=MessageKind.DOCUMENT,
@@ -151,24 +162,28 @@ class AcceptDocument:
             message_sha256=document.sha256,
         )
 
-    def _seal_acceptance(self, now: datetime, sequences: Sequences) -> SealedEvidence:
-        statement = self._statement(now, EvidenceType.SUBMISSION_ACCEPTANCE)
-        sender = replace(statement.sender, sequence=sequences.take(self._document.sender.id))
-        return self._exchange.issuer.seal(replace(statement, sender=sender))
+    def _take_numbers(self, sequences: Sequences) -> _Numbers:
+        document = self.document
+        return _Numbers(
+            sequences.take(document.sender.id), tuple(sequences.take(each.agency.id) for each in document.recipients)
+        )
 
-    def _seal_consignment(self, now: datetime, sequences: Sequences, accepted: SealedEvidence) -> SealedEvidence:
+    def _seal_acceptance(self, now: datetime, numbers: _Numbers) -> SealedEvidence:
+        statement = self._statement(now, EvidenceType.SUBMISSION_ACCEPTANCE)
+        sender = replace(statement.sender, sequence=numbers.sender)
+        return self.exchange.issuer.seal(replace(statement, sender=sender))
+
+    def _seal_consignment(self, now: datetime, numbers: _Numbers, accepted: SealedEvidence) -> SealedEvidence:
         statement = self._statement(now, EvidenceType.CONTENT_CONSIGNMENT)
         recipients = tuple(
-            replace(party, sequence=sequences.take(recipient.agency.id))
-            for party, recipient in zip(statement.recipients, self._document.recipients, strict=True)
+            replace(party, sequence=number)
+            for party, number in zip(statement.recipients, numbers.recipients, strict=True)
         )
-        return self._exchange.issuer.seal(
-            replace(statement, recipients=recipients, previous_sha256=accepted.sha256)
-        )
+        return self.exchange.issuer.seal(replace(statement, recipients=recipients, previous_sha256=accepted.sha256))
 
     def _add_document(self, rows: RowBatch, document_pk: UUID, now: datetime) -> None:
-        document, message = self._document, self._document.message
-        message_id = uuid7(now, self._exchange.random)
+        document, message = self.document, self.document.message
+        message_id = uuid7(now, self.exchange.random)
         rows.add(
             MessageRow,
             id=message_id,
@@ -206,12 +221,12 @@ class AcceptDocument:
             rows.add(AttachmentRow, document_pk=document_pk, position=position, **vars(attachment))
 
     def _add_deliveries(
-        self, rows: RowBatch, document_pk: UUID, consigned: SealedEvidence, now: datetime
+        self, rows: RowBatch, document_pk: UUID, numbers: _Numbers, now: datetime
     ) -> tuple[ReceiptDelivery, ...]:
-        document = self._document
+        document = self.document
         deliveries = []
-        for recipient, party in zip(document.recipients, consigned.evidence.recipients, strict=True):
-            delivery_id = uuid7(now, self._exchange.random)
+        for recipient, number in zip(document.recipients, numbers.recipients, strict=True):
+            delivery_id = uuid7(now, self.exchange.random)
             rows.add(
                 DeliveryRow,
                 id=delivery_id,
@@ -221,7 +236,7 @@ class AcceptDocument:
                 sender_id=document.sender.id,
                 type_name=document.message.document_type.type_name,
                 priority=document.message.other_info.priority.value,
-                recipient_sequence=party.sequence,
+                recipient_sequence=number,
                 consigned_at=now,
                 handed_over_at=None,
                 state=CONSIGNED,
@@ -231,56 +246,54 @@ class AcceptDocument:
         return tuple(deliveries)
 
     def _add_evidence(
+        self, rows: RowBatch, document_pk: UUID, accepted: SealedEvidence, consigned: SealedEvidence
+    ) -> None:
+        occasions = {
+            acceptance_occasion(self.document.sha256): accepted,
+            consignment_occasion(document_pk): consigned,
+        }
+        for occasion, sealed in occasions.items():
+            add_evidence(
+                rows,
+                sealed,
+                occasion=occasion,
+                document_pk=document_pk,
+                delivery_id=None,
+                random=self.exchange.random,
+            )
+
+    def _add_events(
         self,
         rows: RowBatch,
         document_pk: UUID,
-        accepted: SealedEvidence,
-        consigned: SealedEvidence,
+        sealed: tuple[SealedEvidence, SealedEvidence],
+        numbers: _Numbers,
         deliveries: tuple[ReceiptDelivery, ...],
-        now: datetime,
     ) -> None:
-        document, random = self._document, self._exchange.random
-        acceptance, consignment = acceptance_occasion(document.sha256), consignment_occasion(document_pk)
-        add_evidence(
-            rows, accepted, occasion=acceptance, document_pk=document_pk, delivery_id=None, random=random
-        )
-        add_evidence(
-            rows, consigned, occasion=consignment, document_pk=document_pk, delivery_id=None, random=random
-        )
-        sender_sequence = accepted.evidence.sender.sequence
-        assert sender_sequence is not None
-        add_event(
+        document = self.document
+        accepted, consigned = sealed
+        happened = partial(
+            add_event,
             rows,
-            EventType.SUBMISSION_ACCEPTANCE,
-            agency_id=document.sender.id,
-            sequence=sender_sequence,
-            occurred_at=now,
+            occurred_at=accepted.evidence.event_time,
             message_sha256=document.sha256,
-            evidence_sha256=accepted.sha256,
-            random=random,
+            random=self.exchange.random,
             document_pk=document_pk,
         )
-        for recipient, party, delivery in zip(
-            document.recipients, consigned.evidence.recipients, deliveries, strict=True
-        ):
-            assert party.sequence is not None
-            add_event(
-                rows,
+        happened(
+            EventType.SUBMISSION_ACCEPTANCE,
+            agency_id=document.sender.id,
+            sequence=numbers.sender,
+            evidence_sha256=accepted.sha256,
+        )
+        for recipient, number, delivery in zip(document.recipients, numbers.recipients, deliveries, strict=True):
+            happened(
                 EventType.CONTENT_CONSIGNMENT,
                 agency_id=recipient.agency.id,
-                sequence=party.sequence,
-                occurred_at=now,
-                message_sha256=document.sha256,
+                sequence=number,
                 evidence_sha256=consigned.sha256,
-                random=random,
-                document_pk=document_pk,
                 delivery_id=delivery.id,
             )
-
-
-def normalized_document_id(document_id: str) -> str:
-    """A DocumentId as it is compared: NFC, trimmed (``reference`` section 5)."""
-    return unicodedata.normalize("NFC", document_id).strip()
 
 
 def _find_documents(connection: Connection, document_ids: Sequence[str]) -> set[str]:
@@ -292,11 +305,10 @@ def _find_messages(connection: Connection, digests: Sequence[str]) -> set[str]:
     return set(connection.execute(select(MessageRow.sha256).where(MessageRow.sha256.in_(digests))).scalars())
 
 
-def _find_numbers(
-    connection: Connection, keys: Sequence[tuple[int, int, str, str]]
-) -> set[tuple[int, int, str, str]]:
+def _find_numbers(connection: Connection, keys: Sequence[tuple[int, int, str, str]]) -> set[tuple[int, int, str, str]]:
     columns = (DocumentRow.sender_id, DocumentRow.year, DocumentRow.number, DocumentRow.notation)
-    return {tuple(row) for row in connection.execute(select(*columns).where(tuple_(*columns).in_(keys)))}
+    rows = connection.execute(select(*columns).where(tuple_(*columns).in_(keys)))
+    return {(row.sender_id, row.year, row.number, row.notation) for row in rows}
 
 
 def _number_warning(document: VerifiedDocument) -> ReaderWarning:

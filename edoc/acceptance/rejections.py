@@ -62,9 +62,10 @@ class RecordRefusal:
     @classmethod
     def prepare(cls, connection: Connection, items: Sequence[Self]) -> Sequence[Preparation]:
         """Find refusals recorded before."""
-        return [item._find(connection) for item in items]
+        return [item.find(connection) for item in items]
 
-    def _find(self, connection: Connection) -> Preparation:
+    def find(self, connection: Connection) -> Preparation:
+        """Whether the refusal was recorded before."""
         body = find_by_occasion(connection, self._exchange.store, self._refusal.occasion)
         if body is None:
             return Ready()

@@ -30,6 +30,7 @@ from edoc.acceptance.verification import (
 from edoc.access.tokens import Principal, Scope
 from edoc.archive.objects import StagedObject
 from edoc.database.engine import read
+from edoc.database.group_commit import WorkItem
 from edoc.delivery.errors import DeliveryError
 from edoc.delivery.reports import AcceptStatus, VerifiedStatus
 from edoc.directory.errors import DirectoryError
@@ -111,10 +112,12 @@ class Acceptance:
             if sender.id != caller.agency_id:
                 raise SenderMismatchError(caller.agency_code, sender.code)
             if isinstance(decoded.message, DocumentMessage):
-                work = self._judge_document(incoming, document, decoded, decoded.message, sender, directory, at)
+                work: WorkItem[Receipt] = self._judge_document(
+                    incoming, document, decoded, decoded.message, sender, directory, at
+                )
             else:
                 work = self._judge_status(incoming, document, decoded, decoded.message, sender, directory, at)
-            receipt: Receipt = self._exchange.commits.run(work)
+            receipt = self._exchange.commits.run(work)
         self._reached(AcceptanceStep.COMMITTED)
         return receipt
 

@@ -208,12 +208,11 @@ def _failure(report: ValidationReport) -> Violation:
 
 
 def _wrong_agency(reports: Sequence[ValidationReport], sealers: Sequence[Agency]) -> Violation:
-    signers = ", ".join(
-        f"certificate {fingerprint(report.signer)}" for report in reports if report.signer is not None
-    )
+    signers = ", ".join(f"certificate {fingerprint(report.signer)}" for report in reports if report.signer is not None)
+    owners = " or ".join(each.code for each in sealers)
     return Violation(
         "M.Signature.signer",
         "edXMLHeader/Signature",
-        f"the seal is valid, but {signers} is not bound to {' or '.join(each.code for each in sealers)} in the directory",
+        f"the seal is valid, but {signers} is not bound to {owners} in the directory",
         "seal with the agency's own key, or have its certificate bound in the directory",
     )

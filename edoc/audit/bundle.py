@@ -44,6 +44,8 @@ Progress = Callable[[str], None]
 
 MAX_SMALL_BYTES = 1 << 20
 
+_GET_AGAIN = "get the export again; if it stays so, the exchange must explain it"
+
 
 @dataclass(frozen=True)
 class _ReadEvidence:
@@ -59,15 +61,12 @@ class _Findings:
     checks: list[Check] = field(default_factory=list)
     facts: list[Fact] = field(default_factory=list)
 
-    def add(self, name: CheckName, subject: str, good: bool, reason: str, wrong: str, remedy: str) -> None:
-        """Add a yes-or-no check, with the words for either."""
-        if good:
+    def add(self, name: CheckName, subject: str, holds: object, reason: str, wrong: str) -> None:
+        """Add a check that either holds or does not, with the words for both."""
+        if holds:
             self.checks.append(Check(name, subject, Outcome.GOOD, reason))
         else:
-            self.checks.append(Check(name, subject, Outcome.BAD, wrong, remedy))
-
-
-_GET_AGAIN = "get the export again; if it stays so, the exchange must explain it"
+            self.checks.append(Check(name, subject, Outcome.BAD, wrong, _GET_AGAIN))
 
 
 class BundleAudit:
@@ -118,16 +117,12 @@ class BundleAudit:
         try:
             documents = self._container.signature_documents()
         except (ContainerError, XmlError) as error:
-            self._found.checks.append(
-                Check(CheckName.CONTAINER_SEAL, "META-INF", Outcome.BAD, str(error), _GET_AGAIN)
-            )
+            self._found.checks.append(Check(CheckName.CONTAINER_SEAL, "META-INF", Outcome.BAD, str(error), _GET_AGAIN))
             return
         parts = self._container.parts()
         for signatures in documents:
             for signature in signatures.signatures:
-                report = verify(
-                    signatures.document, signature, parts, validator=self._validator, at=self._time.at
-                )
+                report = verify(signatures.document, signature, parts, validator=self._validator, at=self._time.at)
                 self._found.checks.append(
                     check_exchange_seal(CheckName.CONTAINER_SEAL, signatures.name, report, self._trust)
                 )
@@ -138,9 +133,7 @@ class BundleAudit:
             try:
                 document = parse_evidence(_small(member))
             except (EvidenceFormatError, ContainerError) as error:
-                self._found.checks.append(
-                    Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), _GET_AGAIN)
-                )
+                self._found.checks.append(Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), _GET_AGAIN))
                 continue
             judged = judge_evidence(document, member.name, self._trust, self._validator, None)
             self._found.checks.extend(judged.checks)
@@ -161,7 +154,6 @@ class BundleAudit:
             len(found) == 1,
             "the exchange's SubmissionAcceptance of the document is there",
             f"there are {len(found)} SubmissionAcceptances of the document where there must be one",
-            _GET_AGAIN,
         )
         return found[0] if found else None
 
@@ -214,12 +206,9 @@ class BundleAudit:
                 member is not None and _sha256(member) == attachment.content.digest().hex(),
                 "it is the file inside the sealed message",
                 "it is missing, or is not the file inside the sealed message",
-                f"believe only the file inside {layout.MESSAGE}",
             )
         for member in exported.values():
-            self._found.add(
-                CheckName.ATTACHMENT, member.name, False, "", "the sealed message has no such file", _GET_AGAIN
-            )
+            self._found.add(CheckName.ATTACHMENT, member.name, False, "", "the sealed message has no such file")
 
     def _check_chain(self, evidence: list[_ReadEvidence], acceptance: _ReadEvidence | None) -> None:
         """Every piece names a message of this export, and every one but the first names one before it."""
@@ -243,7 +232,6 @@ class BundleAudit:
             f"it is about {name}, whose digest it names",
             f"it is about a message with the digest {each.evidence.message_sha256}, which is not in the export"
             " as it was",
-            _GET_AGAIN,
         )
 
     def _check_previous(
@@ -257,7 +245,6 @@ class BundleAudit:
                 each is acceptance,
                 "it begins the chain",
                 "it names no evidence before it, although it does not begin the chain",
-                _GET_AGAIN,
             )
             return
         found = before.get(previous)
@@ -268,7 +255,6 @@ class BundleAudit:
             good,
             f"it follows on {found.member.name if found else ''}, whose digest it names",
             f"the evidence before it (digest {previous}) is missing, was altered, or cannot stand before it",
-            _GET_AGAIN,
         )
 
     def _check_consignment(self, evidence: list[_ReadEvidence], acceptance: _ReadEvidence | None) -> None:
@@ -281,7 +267,6 @@ class BundleAudit:
             len(consignments) == 1 and accepted == consigned,
             f"the document was consigned to all {len(consigned)} recipients",
             "the recipients of acceptance and consignment are not the same",
-            _GET_AGAIN,
         )
 
     def _check_statuses(self, evidence: list[_ReadEvidence], message: JudgedMessage | None) -> None:
@@ -296,9 +281,7 @@ class BundleAudit:
 
     def _check_status(self, member: Member, acceptance: Evidence | None, document_id: str | None) -> None:
         if acceptance is None:
-            self._found.add(
-                CheckName.STATUS_LINK, member.name, False, "", "no evidence says that it was accepted", _GET_AGAIN
-            )
+            self._found.add(CheckName.STATUS_LINK, member.name, False, "", "no evidence says that it was accepted")
         at = acceptance.event_time if acceptance else self._time.at
         try:
             document = parse(_small(member), self._limits.xml)
@@ -322,7 +305,6 @@ class BundleAudit:
             isinstance(status, StatusMessage) and status.response_for.document_id == document_id is not None,
             "it is about this document",
             "it is not about this document",
-            _GET_AGAIN,
         )
         if isinstance(status, StatusMessage):
             who = acceptance.sender.code if acceptance else normalized_code(status.sender.organ_id)
@@ -341,7 +323,6 @@ class BundleAudit:
             not strangers,
             f"all {len(self._container.members)} files have their place",
             f"files that have no place in an export: {', '.join(strangers)}",
-            _GET_AGAIN,
         )
 
 

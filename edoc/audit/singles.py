@@ -7,16 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-
 from edoc.audit.model import AuditTrust, Check, CheckName, Fact, Outcome
 from edoc.directory.model import normalized_code
 from edoc.envelope.codec import DecodedMessage, decode
 from edoc.envelope.limits import MessageLimits
 from edoc.envelope.model import DocumentMessage, StatusMessage
+from edoc.errors import MessageError
 from edoc.evidence.codec import read_evidence
 from edoc.evidence.errors import EvidenceFormatError
 from edoc.evidence.model import Evidence
-from edoc.errors import MessageError
 from keys.certificates import agency_code, fingerprint, subject_text
 from keys.trust import PathValidator
 from signing.namespaces import DS
@@ -89,11 +88,9 @@ def judge_evidence(
     return JudgedEvidence(evidence, (check_exchange_seal(CheckName.EVIDENCE_SEAL, subject, report, trust),))
 
 
-def judge_signed_xml(
-    document: ParsedXml, subject: str, validator: PathValidator, at: datetime
-) -> tuple[Check, ...]:
+def judge_signed_xml(document: ParsedXml, subject: str, validator: PathValidator, at: datetime) -> tuple[Check, ...]:
     """Check every signature of an XML file of another kind, each of which must cover the whole of it."""
-    signatures = [each for each in document.root.iter(SIGNATURE_TAG)]
+    signatures = list(document.root.iter(SIGNATURE_TAG))
     if not signatures:
         reason = "the file carries no XML signature"
         return (_bad(CheckName.MESSAGE_SEAL, subject, reason, "ask for the signed file"),)
@@ -181,4 +178,3 @@ __all__ = [
     "judge_signed_xml",
     "message_facts",
 ]
-

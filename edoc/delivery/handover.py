@@ -57,9 +57,10 @@ class HandOver:
     @classmethod
     def prepare(cls, connection: Connection, items: Sequence[Self]) -> Sequence[Preparation]:
         """Find the deliveries, and handovers recorded before."""
-        return [item._judge(connection) for item in items]
+        return [item.judge(connection) for item in items]
 
-    def _judge(self, connection: Connection) -> Preparation:
+    def judge(self, connection: Connection) -> Preparation:
+        """Find the delivery, and whether it was handed over before."""
         row = connection.execute(
             _DELIVERY, {"document": self._document_pk, "recipient": self._recipient.id}
         ).one_or_none()
@@ -70,15 +71,14 @@ class HandOver:
         consignment = connection.execute(
             _CONSIGNMENT, {"occasion": consignment_occasion(self._document_pk)}
         ).scalar_one()
-        self._found = _Found(
-            row.id, row.document_id, row.sha256, row.size, consignment, row.sender_id, row.state
-        )
+        self._found = _Found(row.id, row.document_id, row.sha256, row.size, consignment, row.sender_id, row.state)
         return Ready()
 
     def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> bytes:
         """Add evidence and event, mark the delivery, and promise the arrival report where policy wants it."""
         exchange, recipient, found = self._exchange, self._recipient, self._found
-        assert found is not None
+        if found is None:
+            raise RuntimeError("write comes after prepare")
         now = exchange.clock()
         sequence = sequences.take(recipient.id)
         sender = exchange.directory.current().agencies[found.sender_id]

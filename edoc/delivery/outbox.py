@@ -94,4 +94,4 @@ def backlog(connection: Connection) -> tuple[int, datetime | None]:
 
 
 def _delay(attempts: int) -> timedelta:
-    return min(FIRST_RETRY * 2 ** min(attempts, 20), LONGEST_RETRY)
+    return min(FIRST_RETRY * (1 << min(attempts, 20)), LONGEST_RETRY)

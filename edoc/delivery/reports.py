@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, bindparam, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
@@ -42,13 +42,11 @@ class VerifiedStatus:
     @property
     def document_id(self) -> str:
         """The document it is about; acceptance has refused messages without."""
-        assert self.message.response_for.document_id is not None
-        return self.message.response_for.document_id
+        return self.message.response_for.document_id or ""
 
     @property
     def role(self) -> ReporterRole:
-        """The side on which the reporter stands: a take-back is asked by the sender, all else comes from the
-        recipient."""
+        """The reporter's side: a take-back is asked by the sender, all else comes from the recipient."""
         return ReporterRole.SENDER if self.message.status_code == TAKE_BACK else ReporterRole.RECIPIENT
 
     @property
@@ -70,7 +68,7 @@ class _Found:
     document_pk: UUID
     shown: str
     occasion: str
-    previous_sha256: str = field(default="")
+    previous_sha256: str
 
 
 class AcceptStatus:
@@ -94,9 +92,10 @@ class AcceptStatus:
     @classmethod
     def prepare(cls, connection: Connection, items: Sequence[Self]) -> Sequence[Preparation]:
         """Find the deliveries and whether the reports may follow."""
-        return [item._judge(connection) for item in items]
+        return [item.judge(connection) for item in items]
 
-    def _judge(self, connection: Connection) -> Preparation:
+    def judge(self, connection: Connection) -> Preparation:
+        """Find the delivery, and whether the report repeats, follows or cannot."""
         status = self._status
         receipt = find_receipt(connection, self._exchange.store, status.sha256)
         if receipt is not None:
@@ -112,26 +111,27 @@ class AcceptStatus:
                     f" between {status.addressee.code} and itself"
                 )
             )
-        return self._judge_delivery(connection, delivery)
+        return self._judge_delivery(connection, delivery.id, delivery.document_pk)
 
-    def _judge_delivery(self, connection: Connection, delivery: Row[tuple[UUID, UUID]]) -> Preparation:
+    def _judge_delivery(self, connection: Connection, delivery_id: UUID, document_pk: UUID) -> Preparation:
         status, code = self._status, self._status.message.status_code
-        occasion = f"{delivery.id}:{status.reporter.id}:{code}"
-        reports = connection.execute(_HISTORY, {"delivery": delivery.id}).all()
+        occasion = f"{delivery_id}:{status.reporter.id}:{code}"
+        reports = connection.execute(_HISTORY, {"delivery": delivery_id}).all()
         if code not in REPEATABLE and (repeated := [each for each in reports if each.occasion == occasion]):
             return Settled(find_receipt(connection, self._exchange.store, repeated[0].sha256))
         try:
-            state = advance(
-                replay((each.code, self._role_of(each.reporter_id)) for each in reports), code, status.role
-            )
+            state = advance(replay((each.code, self._role_of(each.reporter_id)) for each in reports), code, status.role)
         except DeliveryError as error:
             return Failed(error)
         if code in REPEATABLE:
             occasion = f"{occasion}:{status.sha256}"
-        previous = connection.execute(_LAST_EVIDENCE, {"delivery": delivery.id}).scalar() or connection.execute(
-            _CONSIGNMENT, {"document": delivery.document_pk, "type": EvidenceType.CONTENT_CONSIGNMENT.value}
-        ).scalar_one()
-        self._found = _Found(delivery.id, delivery.document_pk, state.shown, occasion, previous)
+        previous = (
+            connection.execute(_LAST_EVIDENCE, {"delivery": delivery_id}).scalar()
+            or connection.execute(
+                _CONSIGNMENT, {"document": document_pk, "type": EvidenceType.CONTENT_CONSIGNMENT.value}
+            ).scalar_one()
+        )
+        self._found = _Found(delivery_id, document_pk, state.shown, occasion, previous)
         return Ready()
 
     def _role_of(self, reporter_id: int) -> ReporterRole:
@@ -140,7 +140,8 @@ class AcceptStatus:
     def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> Receipt:
         """Add the report, its evidence and event, and move the delivery."""
         exchange, status, found = self._exchange, self._status, self._found
-        assert found is not None
+        if found is None:
+            raise RuntimeError("write comes after prepare")
         now = exchange.clock()
         sequence = sequences.take(status.reporter.id)
         sealed = exchange.issuer.seal(

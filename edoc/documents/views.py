@@ -16,9 +16,9 @@ from uuid import UUID
 from sqlalchemy import Connection, or_, select
 from sqlalchemy.orm import aliased
 
+from edoc.acceptance.receipts import read_warnings
 from edoc.access.errors import NotYoursError
 from edoc.access.tokens import Principal, Scope
-from edoc.acceptance.receipts import read_warnings
 from edoc.database.tables import (
     AgencyRow,
     AttachmentRow,
@@ -139,8 +139,14 @@ def find_document(connection: Connection, pk: UUID, caller: Principal) -> Docume
         NotYoursError: there is none, or the caller has no part in it.
     """
     row = connection.execute(
-        select(DocumentRow.__table__, AgencyRow.code, AgencyRow.name, MessageRow.sha256, MessageRow.size,
-               MessageRow.validation)
+        select(
+            DocumentRow.__table__,
+            AgencyRow.code,
+            AgencyRow.name,
+            MessageRow.sha256,
+            MessageRow.size,
+            MessageRow.validation,
+        )
         .join(AgencyRow, AgencyRow.id == DocumentRow.sender_id)
         .join(MessageRow, MessageRow.id == DocumentRow.message_id)
         .where(DocumentRow.id == pk)

@@ -28,7 +28,8 @@ LIMITS: Final = XmlLimits(max_bytes=1 << 20, max_skeleton_bytes=1 << 20, max_nod
 """Room for a thousand recipients."""
 
 _Q: Final = "{" + NAMESPACE + "}"
-_ATTRIBUTE_ENTITIES: Final = {'"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"}
+_SHA256_HEX_LENGTH: Final = 64
+_ATTRIBUTE_ENTITIES: Final = str.maketrans({'"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"})
 _TEXT_ENTITIES: Final = {"\r": "&#xD;"}
 
 
@@ -118,7 +119,7 @@ def _element(name: str, text: str) -> str:
 
 
 def _attribute(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").translate(str.maketrans(_ATTRIBUTE_ENTITIES))
+    return text.replace("&", "&amp;").replace("<", "&lt;").translate(_ATTRIBUTE_ENTITIES)
 
 
 def _party(name: str, party: Party) -> str:
@@ -156,7 +157,7 @@ def _read_party(element: etree._Element) -> Party:
 
 def _read_digest(element: etree._Element) -> str:
     digest = base64.b64decode(element.text or "", validate=True).hex()
-    if len(digest) != 64:
+    if len(digest) != _SHA256_HEX_LENGTH:
         raise EvidenceFormatError("a digest does not have the 32 bytes of SHA-256")
     return digest
 

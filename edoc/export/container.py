@@ -102,9 +102,7 @@ def export_document(exchange: Exchange, document: DocumentView, out: BinaryIO, a
         *_trust_files(exchange, document, evidence, bodies, statuses, messages),
         ContainerFile(layout.README, layout.TEXT_TYPE, _Bytes(_readme())),
     ]
-    write_container(
-        out, exported, key=exchange.issuer.key, signing_time=at, claimed_roles=(CLAIMED_ROLE,)
-    )
+    write_container(out, exported, key=exchange.issuer.key, signing_time=at, claimed_roles=(CLAIMED_ROLE,))
 
 
 def _attachment_files(exchange: Exchange, document: DocumentView) -> Iterator[ContainerFile]:
@@ -113,7 +111,9 @@ def _attachment_files(exchange: Exchange, document: DocumentView) -> Iterator[Co
         if not attachment.is_object:
             with open_attachment(exchange, document, attachment) as stream:
                 content = _Bytes(stream.read())
-        yield ContainerFile(layout.attachment_name(attachment.position, attachment.name), attachment.media_type, content)
+        yield ContainerFile(
+            layout.attachment_name(attachment.position, attachment.name), attachment.media_type, content
+        )
 
 
 def _evidence_files(

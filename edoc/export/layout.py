@@ -1,12 +1,12 @@
 """The names of the files of an export, the same for whoever writes and reads one.
 
-    message.edxml                              the message as received, byte for byte
-    attachments/01-<name>                      its files, decoded, for reading without tools
-    evidence/001-<type>[-<agency>].xml         what the exchange stated, in the order it was issued
-    status/001-<code>-<agency>.edxml           status messages as received, in the order they came
-    certificates/<fingerprint>.cer             certificates of all signers and of their authorities
-    crls/<digest>.crl                          the CRLs by which they were judged
-    README.txt                                 how to check all this, in Vietnamese and English
+message.edxml                              the message as received, byte for byte
+attachments/01-<name>                      its files, decoded, for reading without tools
+evidence/001-<type>[-<agency>].xml         what the exchange stated, in the order it was issued
+status/001-<code>-<agency>.edxml           status messages as received, in the order they came
+certificates/<fingerprint>.cer             certificates of all signers and of their authorities
+crls/<digest>.crl                          the CRLs by which they were judged
+README.txt                                 how to check all this, in Vietnamese and English
 """
 
 from __future__ import annotations
