@@ -1,0 +1,198 @@
+"""Every word to the terminal goes through here.
+
+The rules: results go to standard output, all else to standard error. With ``--json`` standard output holds exactly one
+JSON document, also of an error. Tables and trees are drawn for a terminal only; elsewhere the same facts stand one a
+line, whole, so that other programs can read them. What came from outside is shown with its control characters made
+visible: a subject or a file name must not steer the terminal.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from rich.console import Console, Group, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text as StyledText
+from rich.tree import Tree
+
+from api.cli.errors import Problem
+from api.cli.language import Language, Text
+
+Advance = Callable[[int], None]
+"""Moves a progress bar on by so many steps."""
+
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_ERROR: Final = Text("lỗi", "error")
+
+
+class Mark(Enum):
+    """The sign in front of a line that is good, bad or neither; its value is the style on a terminal."""
+
+    GOOD = "green"
+    BAD = "bold red"
+    UNKNOWN = "yellow"
+
+    @property
+    def sign(self) -> str:
+        """The sign itself; different for each, so that nothing is said by colour alone."""
+        return {Mark.GOOD: "✓", Mark.BAD: "✗", Mark.UNKNOWN: "?"}[self]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A line of a tree with the lines below it."""
+
+    text: str
+    mark: Mark | None = None
+    below: tuple[Branch, ...] = ()
+
+
+class Output:
+    """Where a command says what it has to say."""
+
+    def __init__(self, *, as_json: bool, language: Language, debug: bool = False) -> None:
+        self.as_json, self.language, self.debug = as_json, language, debug
+        self._out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether results are read by a person at a terminal."""
+        return not self.as_json and self._out.is_terminal
+
+    def say(self, text: Text, **facts: object) -> str:
+        """The sentence in the language of this output, its facts made printable."""
+        return text.say(self.language, **{name: printable(str(fact)) for name, fact in facts.items()})
+
+    def document(self, value: Mapping[str, object]) -> None:
+        """The one JSON document of a command run with ``--json``; nothing without."""
+        if self.as_json:
+            self._out.print(json.dumps(value, ensure_ascii=False, indent=2), markup=False)
+
+    def line(self, text: str = "", *, mark: Mark | None = None, indent: int = 0, strong: bool = False) -> None:
+        """A line for people; nothing with ``--json``."""
+        if self.as_json:
+            return
+        style = "bold" if strong else ""
+        self._out.print(StyledText.assemble(" " * indent, *_marked(mark), (printable(text), style)))
+
+    def facts(self, facts: Sequence[tuple[str, str]]) -> None:
+        """Names and values below each other, values aligned; nothing with ``--json``."""
+        width = max((display_width(name) for name, _ in facts), default=0)
+        for name, value in facts:
+            self.line(f"{pad(printable(name), width)}  {printable(value)}")
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+        """A table for a terminal; elsewhere one row a line, cells parted by tabs. Nothing with ``--json``."""
+        if self.as_json:
+            return
+        if not self._out.is_terminal:
+            for row in (columns, *rows):
+                self._out.print("\t".join(printable(cell) for cell in row), soft_wrap=True)
+            return
+        drawn = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
+        for column in columns:
+            drawn.add_column(column, overflow="fold")
+        for row in rows:
+            drawn.add_row(*(StyledText(printable(cell)) for cell in row))
+        self._out.print(drawn, soft_wrap=False)
+
+    def tree(self, root: Branch) -> None:
+        """A tree for a terminal; elsewhere the same lines, indented. Nothing with ``--json``."""
+        if self.as_json:
+            return
+        if self._out.is_terminal:
+            self._out.print(Group(_drawn(root)), soft_wrap=False)
+        else:
+            self._plain(root, 0)
+
+    def _plain(self, branch: Branch, indent: int) -> None:
+        self.line(branch.text, mark=branch.mark, indent=indent)
+        for each in branch.below:
+            self._plain(each, indent + 2)
+
+    def note(self, text: str) -> None:
+        """Something said beside the result, on standard error; nothing with ``--json``."""
+        if not self.as_json:
+            self._err.print(StyledText(printable(text)))
+
+    def problem(self, problem: Problem) -> None:
+        """An error as one line: what, where, remedy. With ``--json`` also as the document on standard output."""
+        what, remedy = problem.what.say(self.language), problem.remedy.say(self.language)
+        where = f" ({problem.where})" if problem.where else ""
+        label = f"edoc: {_ERROR.say(self.language)}: "
+        text = " ".join(printable(f"{what}{where}. → {remedy}").split())
+        self._err.print(StyledText.assemble((label, "bold red"), text))
+        if self.as_json:
+            self.document(
+                {
+                    "error": {
+                        "code": problem.code,
+                        "what": problem.what.en,
+                        "where": problem.where,
+                        "remedy": problem.remedy.en,
+                        "exit_code": int(problem.exit_code),
+                    }
+                }
+            )
+
+    @contextmanager
+    def progress(self, text: str, total: int) -> Iterator[Advance]:
+        """A progress bar on standard error while the block runs, at a terminal only."""
+        if self.as_json or not self._err.is_terminal:
+            yield lambda _: None
+            return
+        columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self._err, transient=True) as bar:
+            task = bar.add_task(printable(text), total=total)
+            yield lambda steps: bar.advance(task, steps)
+
+    def raw(self, renderable: RenderableType) -> None:
+        """Something drawn elsewhere; nothing with ``--json``."""
+        if not self.as_json:
+            self._out.print(renderable)
+
+
+def printable(text: str) -> str:
+    """The text with each character that could steer a terminal or hide as ``\\u`` and its number; line ends stay."""
+    return "".join(
+        character if character in "\n\t" or unicodedata.category(character) not in _INVISIBLE else _escaped(character)
+        for character in text
+    )
+
+
+def display_width(text: str) -> int:
+    """How many columns the text takes on a terminal."""
+    return StyledText(text).cell_len
+
+
+def pad(text: str, width: int) -> str:
+    """The text filled with blanks up to so many columns."""
+    return text + " " * max(0, width - display_width(text))
+
+
+def _escaped(character: str) -> str:
+    return f"\\u{ord(character):04x}"
+
+
+def _marked(mark: Mark | None) -> tuple[tuple[str, str], ...]:
+    return () if mark is None else ((f"{mark.sign} ", mark.value),)
+
+
+def _drawn(branch: Branch) -> Tree:
+    tree = Tree(StyledText.assemble(*_marked(branch.mark), printable(branch.text)), guide_style="dim")
+    _grow(tree, branch.below)
+    return tree
+
+
+def _grow(tree: Tree, branches: Sequence[Branch]) -> None:
+    for branch in branches:
+        label = StyledText.assemble(*_marked(branch.mark), printable(branch.text))
+        _grow(tree.add(label), branch.below)
