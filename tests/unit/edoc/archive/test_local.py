@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import stat as stat_module
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -111,7 +110,7 @@ def test_files_of_others_are_not_listed(root: Path, store: LocalObjectStore) -> 
 
 
 @pytest.fixture
-def log_of_calls(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+def log_of_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What reaches the disk, in its order: ``fsync file``, ``fsync folder``, ``link``, ``unlink``."""
     calls: list[str] = []
     fsync, link, unlink = os.fsync, os.link, os.unlink

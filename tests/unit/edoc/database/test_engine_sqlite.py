@@ -1,0 +1,211 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pysqlite3 import dbapi2 as pysqlite3
+from sqlalchemy import insert, select, text
+
+from edoc.database.engine import open_engine, read, retry, write
+from edoc.database.errors import DatabaseError, DatabaseUnavailableError, RetryableError, UnsafeDatabaseError
+from edoc.database.migrate import upgrade
+from edoc.database.tables import DirectoryVersionRow
+from tests.support.database_conformance import DatabaseConformance
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "edoc.db"
+
+
+@pytest.fixture
+def url(path: Path) -> str:
+    return f"sqlite:///{path}"
+
+
+class TestConformance(DatabaseConformance):
+    pass
+
+
+def test_a_commit_is_flushed_and_references_are_checked(url: str) -> None:
+    engine = open_engine(url)
+    with read(engine) as connection:
+        pragmas = [
+            connection.exec_driver_sql(f"PRAGMA {name}").scalar()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        ]
+    engine.dispose()
+
+    assert pragmas == ["wal", 2, 1, 30_000]
+
+
+def test_a_sqlite_with_the_wal_reset_bug_is_refused(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pysqlite3, "sqlite_version_info", (3, 51, 2))
+
+    with pytest.raises(UnsafeDatabaseError, match=r"3\.51\.3 or newer"):
+        open_engine(url)
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///:memory:", "sqlite:///file:edoc?mode=memory&uri=true"])
+def test_a_database_in_memory_is_refused(url: str) -> None:
+    with pytest.raises(DatabaseError, match="is a file"):
+        open_engine(url)
+
+
+@pytest.mark.parametrize("url", ["mysql://localhost/edoc", "postgresql://localhost/edoc", "sqlite+aiosqlite:///x"])
+def test_another_kind_of_database_is_refused(url: str) -> None:
+    with pytest.raises(DatabaseError, match=r"a database is sqlite:///<path> or postgresql\+psycopg://"):
+        open_engine(url)
+
+
+def test_a_url_that_cannot_be_read_is_not_repeated_since_it_may_hold_a_password() -> None:
+    with pytest.raises(DatabaseError) as caught:
+        open_engine("postgresql+psycopg:secret")
+
+    assert "secret" not in str(caught.value)
+
+
+def test_a_folder_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError):
+        open_engine(f"sqlite:///{tmp_path}/missing/edoc.db")
+
+
+def test_a_file_that_is_no_database_is_unavailable(url: str, path: Path) -> None:
+    path.write_bytes(b"not a database at all" * 100)
+
+    with pytest.raises(DatabaseUnavailableError, match="not a database"):
+        open_engine(url)
+
+
+def test_a_writer_that_waits_too_long_for_another_program_may_try_again(url: str, path: Path) -> None:
+    engine = open_engine(url, busy_timeout=0.01)
+    intruder = pysqlite3.connect(str(path), isolation_level=None)
+    intruder.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(RetryableError, match="locked"), write(engine):
+        pass
+    with read(engine) as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+
+    intruder.close()
+    engine.dispose()
+
+
+def test_a_transaction_that_keeps_meeting_others_is_given_up(url: str) -> None:
+    attempts = []
+
+    def fail() -> None:
+        attempts.append(1)
+        raise RetryableError("busy")
+
+    with pytest.raises(RetryableError):
+        retry(fail, attempts=3, sleep=lambda _seconds: None)
+
+    assert len(attempts) == 3
+
+
+def test_an_error_of_another_kind_is_not_tried_again() -> None:
+    attempts = []
+
+    def fail() -> None:
+        attempts.append(1)
+        raise DatabaseUnavailableError("gone")
+
+    with pytest.raises(DatabaseUnavailableError):
+        retry(fail, sleep=lambda _seconds: None)
+
+    assert len(attempts) == 1
+
+
+def test_a_reader_sees_one_state_while_others_write(url: str) -> None:
+    engine = open_engine(url)
+    upgrade(engine)
+    with read(engine) as reading:
+        before = reading.scalars(select(DirectoryVersionRow.version)).all()
+        with write(engine) as writing:
+            writing.execute(insert(DirectoryVersionRow), {"id": 7, "version": 1})
+        after = reading.scalars(select(DirectoryVersionRow.version)).all()
+    engine.dispose()
+
+    assert before == after
+
+
+def test_a_full_pool_is_unavailable_and_not_a_hang(url: str) -> None:
+    engine = open_engine(url, pool_size=1, pool_timeout=0.05)
+
+    with read(engine), pytest.raises(DatabaseUnavailableError), read(engine):
+        pass
+    engine.dispose()
+
+
+def test_processes_take_turns_at_writing(url: str) -> None:
+    engine = open_engine(url)
+    upgrade(engine)
+    with write(engine) as connection:
+        connection.execute(insert(DirectoryVersionRow), {"id": 7, "version": 0})
+    program = (
+        "import sys; from sqlalchemy import text; from edoc.database.engine import open_engine, write\n"
+        "engine = open_engine(sys.argv[1])\n"
+        "for _ in range(40):\n"
+        "    with write(engine) as connection:\n"
+        "        connection.execute(text('UPDATE directory_version SET version = version + 1'))\n"
+        "engine.dispose()\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(3)]
+
+    assert [each.wait(60) for each in processes] == [0, 0, 0]
+    with read(engine) as connection:
+        assert connection.scalar(select(DirectoryVersionRow.version).where(DirectoryVersionRow.id == 7)) == 120
+    engine.dispose()
+
+
+def test_a_child_goes_on_with_connections_of_its_own(url: str) -> None:
+    program = (
+        "import os, sys; from sqlalchemy import text\n"
+        "from edoc.database.engine import open_engine, read, write\n"
+        "from edoc.database.migrate import upgrade\n"
+        "engine = open_engine(sys.argv[1]); upgrade(engine)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    after_fork(engine)\n"
+        "for _ in range(20):\n"
+        "    with write(engine) as connection:\n"
+        "        connection.execute(text('INSERT INTO directory_version (version) VALUES (1)'))\n"
+        "if child == 0:\n"
+        "    os._exit(0)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "with read(engine) as connection:\n"
+        "    assert connection.scalar(text('SELECT count(*) FROM directory_version')) == 40\n"
+        "engine.dispose()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_child_forked_while_its_parent_writes_takes_its_own_turn(url: str) -> None:
+    program = (
+        "import os, sys, threading; from sqlalchemy import text\n"
+        "from edoc.database.engine import open_engine, write\n"
+        "engine = open_engine(sys.argv[1])\n"
+        "begun, forked = threading.Event(), threading.Event()\n"
+        "def hold():\n"
+        "    with write(engine) as connection:\n"
+        "        connection.execute(text('CREATE TABLE things (id INTEGER)'))\n"
+        "        begun.set(); forked.wait(20)\n"
+        "thread = threading.Thread(target=hold); thread.start(); begun.wait(20)\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    after_fork(engine)\n"
+        "    with write(engine) as connection:\n"
+        "        connection.execute(text('INSERT INTO things VALUES (1)'))\n"
+        "    os._exit(0)\n"
+        "forked.set(); thread.join()\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "engine.dispose()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, timeout=60, check=False)
+
+    assert (done.returncode, done.stderr) == (0, "")
