@@ -5,6 +5,9 @@ One JVM judges all files of the module.
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys.store import DigestAlgorithm
 from signing.algorithms import SignatureAlgorithm
+from signing.asice import ContainerFile, SourceStream, write_container
+from signing.xml import MemorySource
 from tests.support import judges
 from tests.support.edxml_shapes import SHAPES, big_content, letter, sign_letter, spliced, written
-from tests.support.signing_keys import PlainKey, root_certificate, root_pem, signing_key
+from tests.support.signing_keys import SIGNING_TIME, PlainKey, root_certificate, root_pem, signing_key
 
 pytestmark = pytest.mark.integration
 
@@ -171,3 +176,67 @@ def test_both_judges_refuse_every_letter_with_one_byte_changed(
     verdicts = {change: corpus.verdicts[_name(algorithm, case, change)] for change in _changes(algorithm, case)}
     accepted = {change: said for change, said in verdicts.items() if "OK" in (said.xmlsec1, said.jdk)}
     assert not accepted
+
+
+# --- containers ----------------------------------------------------------------------------------------------------
+
+CONTAINER_FILES = {
+    "message.edxml": SHAPES["CR/LF"],
+    "attachments/Giấy mời (1) & 100%+.txt": "Kính gửi".encode(),
+    "attachments/a'b;c=d,e@f!#g?h.txt": b"",
+    "evidence/0001-SubmissionAcceptance.xml": b"<Evidence/>",
+}
+
+
+@pytest.fixture
+def unzipped(tmp_path: Path, corpus: Corpus) -> Path:
+    """A container taken apart by ``unzip``, with its signatures copied beside the files."""
+    try:
+        unzip = judges.program("unzip")
+    except judges.JudgeAbsentError as absent:
+        pytest.skip(str(absent))
+    archive = tmp_path / "export.asice"
+    files = [
+        ContainerFile(name, "text/plain", SourceStream(MemorySource(data))) for name, data in CONTAINER_FILES.items()
+    ]
+    with archive.open("wb") as out:
+        write_container(out, files, key=signing_key("RSA-2048"), signing_time=SIGNING_TIME)
+    folder = tmp_path / "unzipped"
+    environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+    subprocess.run([unzip, "-q", str(archive), "-d", str(folder)], check=True, env=environment)
+    shutil.copy(folder / "META-INF" / "signatures.xml", folder / "signatures.xml")
+    return folder
+
+
+def test_unzip_and_xmlsec1_alone_check_a_container(unzipped: Path, corpus: Corpus) -> None:
+    assert {name: (unzipped / name).read_bytes() for name in CONTAINER_FILES} == CONTAINER_FILES
+    assert judges.xmlsec1(unzipped / "signatures.xml", trusted=corpus.root_pem) == "OK"
+
+
+@pytest.mark.parametrize("name", [name for name, data in CONTAINER_FILES.items() if data])
+def test_xmlsec1_refuses_a_container_with_one_byte_changed(unzipped: Path, corpus: Corpus, name: str) -> None:
+    changed = bytearray(CONTAINER_FILES[name])
+    changed[len(changed) // 2] ^= 1
+    (unzipped / name).write_bytes(changed)
+    assert judges.xmlsec1(unzipped / "signatures.xml", trusted=corpus.root_pem) != "OK"
+
+
+def test_jdk_checks_a_container_and_refuses_it_changed(unzipped: Path, corpus: Corpus, tmp_path: Path) -> None:
+    changed = tmp_path / "changed"
+    shutil.copytree(unzipped, changed)
+    (changed / "message.edxml").write_bytes(SHAPES["plain"])
+    both = [unzipped / "signatures.xml", changed / "signatures.xml"]
+    assert list(judges.jdk(both, trusted=corpus.root_der).values()) == ["OK", "signature 1 is not valid"]
+
+
+def test_unzip_finds_no_fault_in_a_container(tmp_path: Path) -> None:
+    try:
+        unzip = judges.program("unzip")
+    except judges.JudgeAbsentError as absent:
+        pytest.skip(str(absent))
+    archive = tmp_path / "export.asice"
+    with archive.open("wb") as out:
+        file = ContainerFile("a.txt", "text/plain", SourceStream(MemorySource(b"a")))
+        write_container(out, [file], key=signing_key(), signing_time=SIGNING_TIME)
+    done = subprocess.run([unzip, "-t", str(archive)], capture_output=True, text=True, check=False)
+    assert (done.returncode, "No errors detected" in done.stdout) == (0, True)
