@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+Address = tuple[Any, ...] | str | bytes
+
 
 class NetworkUsedError(AssertionError):
     """A test tried to connect to another machine."""
 
 
-def _is_on_this_machine(family: int, address: object) -> bool:
+def _is_on_this_machine(family: int, address: Address) -> bool:
     if family not in (socket.AF_INET, socket.AF_INET6):
         return True
     host = address[0] if isinstance(address, tuple) else None
@@ -31,19 +33,19 @@ def no_network() -> Iterator[None]:
     """Connections and name look-ups stay on the loopback interface, whatever the test or a package tries."""
     connect, connect_ex, look_up = socket.socket.connect, socket.socket.connect_ex, socket.getaddrinfo
 
-    def refuse_others(self: socket.socket, address: Any) -> None:
+    def refuse_others(self: socket.socket, address: Address) -> None:
         if not _is_on_this_machine(self.family, address):
             raise NetworkUsedError(f"a test connects to {address!r}")
 
-    def checked_connect(self: socket.socket, address: Any) -> None:
+    def checked_connect(self: socket.socket, address: Address) -> None:
         refuse_others(self, address)
         connect(self, address)
 
-    def checked_connect_ex(self: socket.socket, address: Any) -> int:
+    def checked_connect_ex(self: socket.socket, address: Address) -> int:
         refuse_others(self, address)
         return connect_ex(self, address)
 
-    def checked_look_up(host: Any, *args: Any, **kwargs: Any) -> Any:
+    def checked_look_up(host: str | bytes | None, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - passed on
         name = host.decode() if isinstance(host, bytes) else host
         if name and not _is_on_this_machine(socket.AF_INET, (name,)):
             raise NetworkUsedError(f"a test looks up {name!r}")

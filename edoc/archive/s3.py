@@ -31,7 +31,7 @@ from minio import Minio
 from edoc.archive import s3_lock, staging
 from edoc.archive.objects import ObjectStat, StagedObject
 from edoc.archive.s3_lock import LockStatus
-from edoc.archive.s3_requests import PART_BYTES, AlreadyThereError, Bucket, Lock, LockMode, Version, Written
+from edoc.archive.s3_requests import PART_BYTES, AlreadyThereError, Bucket, Lock, LockMode, Written
 from edoc.archive.staging import SpooledObject
 from edoc.archive.streams import check_present, check_through, checked_address, read_checked
 from edoc.errors import ArchiveError, ObjectNotFoundError, RetentionError
@@ -173,7 +173,9 @@ class S3ObjectStore:
             try:
                 return _stat_of(source, sha256, self._write(key, source, sha256, create_only=True))
             except AlreadyThereError:
-                present = self._present(key)
+                present = self._bucket.stat(key)
+        if present is None:  # there is but the mark of a removal, which some services count as an object
+            return _stat_of(source, sha256, self._write(key, source, sha256, create_only=False))
         check_present(sha256, present.size, source.size)
         if present.stored_at + self._renew_after > self._clock():
             return ObjectStat(sha256, present.size, present.stored_at)
@@ -184,12 +186,6 @@ class S3ObjectStore:
         if source.size > PART_BYTES:
             return self._bucket.upload(key, source, sha256, lock, create_only=create_only)
         return self._bucket.put(key, source.read(0, source.size), lock, create_only=create_only)
-
-    def _present(self, key: str) -> Version:
-        found = self._bucket.stat(key)
-        if found is None:
-            raise ArchiveError(f"the object store says that {key} exists and does not have it")
-        return found
 
 
 def _key(sha256: str) -> str:

@@ -151,12 +151,13 @@ class Bucket:
         """Whether the bucket was made for object locks."""
         with _wrapped():
             try:
-                self._client.get_object_lock_config(self._name)
+                # minio-py reads the answer only where it names a default retention, which some services leave out.
+                answer = self._client._execute("GET", self._name, query_params={"object-lock": ""})  # noqa: SLF001
             except S3Error as error:
                 if error.code in _NO_LOCK_OFFERED:
                     return False
                 raise
-        return True
+        return b"<ObjectLockEnabled>Enabled<" in answer.data
 
     def stat(self, key: str) -> Version | None:
         """The latest version of an object, or None where there is none."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from edoc.errors import EdocError
 
@@ -14,8 +15,8 @@ _SQLITE_BUSY: Final = frozenset({5, 6})
 """SQLITE_BUSY and SQLITE_LOCKED, the primary result codes."""
 _SQLITE_UNAVAILABLE: Final = frozenset({10, 11, 13, 14, 26})
 """IOERR, CORRUPT, FULL, CANTOPEN, NOTADB."""
-_SQLITE_UNIQUE: Final = frozenset({1555, 2067, 2579})
-"""SQLITE_CONSTRAINT_PRIMARYKEY, _UNIQUE, _ROWID: extended result codes."""
+_SQLITE_UNIQUE: Final = "UNIQUE constraint failed"
+"""How the text of SQLite begins; its module does not pass on the extended code that would say so."""
 _POSTGRESQL_BUSY: Final = frozenset({"40001", "40P01", "55P03"})
 """serialization_failure, deadlock_detected, lock_not_available."""
 _POSTGRESQL_UNIQUE: Final = "23505"
@@ -68,14 +69,14 @@ def wrap_errors() -> Iterator[None]:
 def _translated(error: SQLAlchemyError) -> DatabaseError:
     text = f"the database failed: {error.orig if isinstance(error, DBAPIError) else error}"
     if not isinstance(error, DBAPIError):
-        return DatabaseUnavailableError(text) if isinstance(error, TimeoutError) else DatabaseError(text)
+        return DatabaseUnavailableError(text) if isinstance(error, PoolTimeoutError) else DatabaseError(text)
     return _class_of(error)(text)
 
 
 def _class_of(error: DBAPIError) -> type[DatabaseError]:
     sqlite: int | None = getattr(error.orig, "sqlite_errorcode", None)
     if sqlite is not None:
-        return _class_of_sqlite(sqlite)
+        return _class_of_sqlite(sqlite, str(error.orig))
     state: str | None = getattr(error.orig, "sqlstate", None)
     if state in _POSTGRESQL_BUSY:
         return RetryableError
@@ -88,8 +89,8 @@ def _class_of(error: DBAPIError) -> type[DatabaseError]:
     return DatabaseError
 
 
-def _class_of_sqlite(code: int) -> type[DatabaseError]:
-    if code in _SQLITE_UNIQUE:
+def _class_of_sqlite(code: int, message: str) -> type[DatabaseError]:
+    if message.startswith(_SQLITE_UNIQUE):
         return RowConflictError
     if code & 0xFF in _SQLITE_BUSY:
         return RetryableError

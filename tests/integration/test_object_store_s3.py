@@ -119,11 +119,11 @@ class TestPuttingAgain:
     ) -> None:
         store = open_store(renew_after=timedelta(0))
         sha256 = store.put_bytes(b"a letter").sha256
-        remove, put_again = Bucket.delete, iter([lambda: store.put_bytes(b"a letter")])
+        remove, contents = Bucket.delete, iter([b"a letter"])
 
         def put_then_remove(self: Bucket, key: str, version_id: str | None, *, bypass: bool = False) -> None:
-            for put in put_again:
-                put()
+            for data in contents:
+                store.put_bytes(data)
             remove(self, key, version_id, bypass=bypass)
 
         monkeypatch.setattr(Bucket, "delete", put_then_remove)

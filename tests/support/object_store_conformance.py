@@ -23,7 +23,7 @@ def digest(data: bytes) -> str:
 
 
 class ObjectStoreConformance:
-    """Needs the fixtures ``store`` (retention 30 days; tolerant of ``large_bytes``), ``corrupt`` and ``large_bytes``."""
+    """Needs the fixtures ``store``, with a retention of 30 days, and ``corrupt``."""
 
     @pytest.fixture
     def large_bytes(self) -> int:

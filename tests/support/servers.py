@@ -29,6 +29,7 @@ from minio import Minio
 from edoc.archive.s3_requests import open_client
 from tests.support.certificates import write_server_certificate
 
+Command = Sequence[str | Path]
 START_SECONDS: Final = 60
 _CACHE: Final = Path.home() / ".cache" / "edoc-ci" / "bin"
 
@@ -102,11 +103,11 @@ def postgresql() -> Iterator[PostgresqlServer]:
         if user is not None:
             os.chown(password_file, user.uid, user.gid)
         data, port = folder / "data", _free_port()
-        _run_as(user, [programs / "initdb", "-D", data, "-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8",
-                       "--locale=C.UTF-8", "--no-instructions", f"--pwfile={password_file}"], folder / "initdb.log")  # fmt: skip
+        options = ["-U", "postgres", "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8", "--no-instructions"]
+        create: Command = [programs / "initdb", "-D", data, f"--pwfile={password_file}", *options]
+        _run_as(user, create, folder / "initdb.log")
         server = PostgresqlServer(port, password)
-        command = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", "",
-                   "-c", "max_connections=60", "-c", "log_timezone=UTC"]  # fmt: skip
+        command: Command = [programs / "postgres", "-D", data, "-p", str(port), "-h", "127.0.0.1", "-k", ""]
         with _running(_as_user(user, command), {}, folder, signal.SIGINT) as process:
             _wait_until(process, folder, lambda: _answers(server))
             yield server
@@ -136,13 +137,11 @@ def s3() -> Iterator[S3Server]:
             yield server
 
 
-def _s3_command(
-    program: Path, server: S3Server, folder: Path, key: Path
-) -> tuple[Sequence[str | Path], Mapping[str, str]]:
+def _s3_command(program: Path, server: S3Server, folder: Path, key: Path) -> tuple[Command, Mapping[str, str]]:
     data = folder / "objects"
     data.mkdir()
     if server.program == "minio":
-        command = [program, "server", data, "--address", server.endpoint, "--certs-dir", key.parent, "--quiet"]
+        command: Command = [program, "server", data, "--address", server.endpoint, "--certs-dir", key.parent, "--quiet"]
         return command, {
             "MINIO_ROOT_USER": server.access_key,
             "MINIO_ROOT_PASSWORD": server.secret_key,
@@ -151,9 +150,11 @@ def _s3_command(
         }
     versions = folder / "versions"
     versions.mkdir()
-    options = ["--port", server.endpoint, "--cert", server.ca_file, "--key", key, "--quiet"]
-    command = [program, *options, "posix", "--versioning-dir", versions, data]
-    return command, {"ROOT_ACCESS_KEY": server.access_key, "ROOT_SECRET_KEY": server.secret_key}
+    options: Command = ["--port", server.endpoint, "--cert", server.ca_file, "--key", key, "--quiet"]
+    return [program, *options, "posix", "--versioning-dir", versions, data], {
+        "ROOT_ACCESS_KEY": server.access_key,
+        "ROOT_SECRET_KEY": server.secret_key,
+    }
 
 
 def _s3_program() -> Path:
@@ -199,13 +200,13 @@ def _unprivileged(folder: Path) -> _User | None:
     return _User(entry.pw_uid, entry.pw_gid)
 
 
-def _as_user(user: _User | None, command: Sequence[str | Path]) -> Sequence[str | Path]:
+def _as_user(user: _User | None, command: Command) -> Command:
     if user is None:
         return command
     return ["setpriv", f"--reuid={user.uid}", f"--regid={user.gid}", "--clear-groups", "--", *command]
 
 
-def _run_as(user: _User | None, command: Sequence[str | Path], log: Path) -> None:
+def _run_as(user: _User | None, command: Command, log: Path) -> None:
     with log.open("wb") as output:
         done = subprocess.run(_as_user(user, command), stdout=output, stderr=output, cwd="/", check=False)
     if done.returncode != 0:
@@ -224,7 +225,7 @@ def _temporary_folder() -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _running(
-    command: Sequence[str | Path], environment: Mapping[str, str], folder: Path, stop: signal.Signals
+    command: Command, environment: Mapping[str, str], folder: Path, stop: signal.Signals
 ) -> Iterator[subprocess.Popen[bytes]]:
     with (
         (folder / "server.log").open("wb") as log,

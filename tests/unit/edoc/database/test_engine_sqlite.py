@@ -164,7 +164,7 @@ def test_processes_take_turns_at_writing(url: str) -> None:
 def test_a_child_goes_on_with_connections_of_its_own(url: str) -> None:
     program = (
         "import os, sys; from sqlalchemy import text\n"
-        "from edoc.database.engine import open_engine, read, write\n"
+        "from edoc.database.engine import after_fork, open_engine, read, write\n"
         "from edoc.database.migrate import upgrade\n"
         "engine = open_engine(sys.argv[1]); upgrade(engine)\n"
         "child = os.fork()\n"
@@ -188,7 +188,7 @@ def test_a_child_goes_on_with_connections_of_its_own(url: str) -> None:
 def test_a_child_forked_while_its_parent_writes_takes_its_own_turn(url: str) -> None:
     program = (
         "import os, sys, threading; from sqlalchemy import text\n"
-        "from edoc.database.engine import open_engine, write\n"
+        "from edoc.database.engine import after_fork, open_engine, write\n"
         "engine = open_engine(sys.argv[1])\n"
         "begun, forked = threading.Event(), threading.Event()\n"
         "def hold():\n"
