@@ -392,16 +392,12 @@ def canonicalize(
 ) -> bytes:
     """The canonical octets of ``element`` and all below it, without comments.
 
-    Inclusive methods inherit ``xml:`` attributes from the ancestors (Canonical XML 1.0 section 2.4), which
-    libxml2 leaves out for a subtree; exclusive canonicalization does not.
-
     Raises:
         XmlError: a namespace name is not an absolute URI, for which no canonical form is defined.
     """
     exclusive = method is CanonicalizationMethod.EXCLUSIVE
-    inherited = {} if exclusive else _inherited_xml_attributes(element, method)
-    if inherited:
-        element.attrib.update(inherited)
+    if not exclusive and element.getparent() is not None:
+        element = _standing_alone(element, method)
     try:
         return etree.tostring(
             element,
@@ -414,9 +410,18 @@ def canonicalize(
         raise XmlError(
             "xml.canonicalization", f"no canonical form: {error}", "declare namespaces with absolute URIs"
         ) from error
-    finally:
-        for name in inherited:
-            del element.attrib[name]
+
+
+def _standing_alone(element: etree._Element, method: CanonicalizationMethod) -> etree._Element:
+    """A copy as the root of a document, with all namespaces and ``xml:`` attributes that it inherits.
+
+    Inclusive methods need it. For a part of a tree libxml2 leaves inherited ``xml:`` attributes out (Canonical XML 1.0
+    section 2.4), and takes a default namespace from above for another one, so that it writes ``xmlns=""`` two levels
+    below.
+    """
+    alone = _parse_skeleton(etree.tostring(element, encoding="UTF-8", with_tail=False))
+    alone.attrib.update(_inherited_xml_attributes(element, method))
+    return alone
 
 
 def _inherited_xml_attributes(element: etree._Element, method: CanonicalizationMethod) -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 A :class:`Recipe` says what the document and the signature look like. :func:`make` fills in the digests and the
 signature value *after* the breaking, so that a broken signature is right in every respect but the one: only the
-check in question can refuse it. Octets come from lxml directly, not from ``signing.xml``.
+check in question can refuse it. Octets come from lxml directly, not from ``signing.xml``; for inclusive
+canonicalization of a part, where lxml is wrong, they have to be given.
 """
 
 from __future__ import annotations
@@ -10,9 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -119,10 +119,8 @@ class Recipe:
     break_document: Callable[[str], str] = same
     """Changes the whole document before anything in it is digested or signed."""
     sign: Callable[[bytes], bytes] | None = None
-
-    def but(self, **changes: Any) -> Recipe:
-        """The same with some fields changed."""
-        return replace(self, **changes)
+    own: int = 0
+    """Which of the signatures in the document is being made, by its place."""
 
 
 WHOLE_PLAIN = Recipe(references=WHOLE, xades=False)
@@ -134,9 +132,9 @@ def make(recipe: Recipe) -> bytes:
     text = recipe.break_document(recipe.document.format(signature=recipe.break_signature(_signature(recipe))))
     root = _parsed(text)
     for number, ref in enumerate(recipe.references):
-        octets = (ref.octets or _octets(ref))(root)
+        octets = (ref.octets or _octets(ref, recipe.own))(root)
         text = text.replace(f"@digest{number}@", _b64(hashlib.new(_hash_name(ref.method), octets).digest()))
-    signed_info = next(_own_signature(_parsed(text)).iterchildren(f"{{{DS}}}SignedInfo"))
+    signed_info = next(_own_signature(_parsed(text), recipe.own).iterchildren(f"{{{DS}}}SignedInfo"))
     sign = recipe.sign or (lambda data: raw_signature(recipe.key, data))
     value = sign(etree.tostring(signed_info, method="c14n", exclusive=INC not in recipe.canonicalization))
     return text.replace("@value@", _b64(value)).encode()
@@ -283,10 +281,10 @@ def _object(recipe: Recipe) -> str:
     )
 
 
-def _octets(ref: Ref) -> Octets:
+def _octets(ref: Ref, own: int) -> Octets:
     def octets(root: etree._Element) -> bytes:
         if ref.uri == "" and ENVELOPED in ref.transforms:
-            signature = _own_signature(root)
+            signature = _own_signature(root, own)
             parent = signature.getparent()
             assert parent is not None
             tail, before = signature.tail or "", signature.getprevious()
@@ -300,8 +298,9 @@ def _octets(ref: Ref) -> Octets:
         element = root.xpath("//*[@Id=$name]", name=name)[0]
         if BASE64 in ref.transforms or (ref.uri or "").startswith("cid:"):
             return base64.b64decode(element.text or "")
+        assert EXC in ref.transforms, "say what is digested"
         prefixes = ref.prefixes.split() if ref.prefixes else None
-        return etree.tostring(element, method="c14n", exclusive=EXC in ref.transforms, inclusive_ns_prefixes=prefixes)
+        return etree.tostring(element, method="c14n", exclusive=True, inclusive_ns_prefixes=prefixes)
 
     return lambda root: octets(_parsed(etree.tostring(root.getroottree()).decode()))
 
@@ -310,9 +309,9 @@ def _parsed(text: str) -> etree._Element:
     return etree.fromstring(text.encode(), etree.XMLParser(remove_comments=True))
 
 
-def _own_signature(root: etree._Element) -> etree._Element:
-    found = root.find(f".//{E}edXMLHeader/{{{DS}}}Signature")
-    return next(root.iter(f"{{{DS}}}Signature")) if found is None else found
+def _own_signature(root: etree._Element, number: int = 0) -> etree._Element:
+    in_place = root.findall(f".//{E}edXMLHeader/{{{DS}}}Signature")
+    return (in_place or list(root.iter(f"{{{DS}}}Signature")))[number]
 
 
 def _hash_name(method: str) -> str:
