@@ -19,7 +19,7 @@ class MessageLimits:
     max_total_attachment_bytes: int = 300 << 20
     max_unzipped_ratio: int = 100
     """Of the bytes out of a ZIP to the bytes in."""
-    max_unzipped_bytes: int = 100 << 20
-    """Of a file that came as a ZIP."""
+    max_unzipped_bytes: int = 64 << 20
+    """Of a file that came as a ZIP, packed and unpacked; the packed bytes are held in memory."""
     length_tolerance: int = 4
     """A text may be this many times longer than the format allows; then it is refused."""
