@@ -8,7 +8,7 @@ one of the ``pysqlite3`` package is used, and an older one is refused. A transac
 PostgreSQL is spoken through psycopg 3 in READ COMMITTED; a server that acknowledges before it flushes
 (``synchronous_commit`` or ``fsync`` off) is refused.
 
-After a fork the child calls :func:`after_fork` before it uses the engine; better, nothing is opened before the fork.
+After a fork the child calls :func:`after_fork` before it uses the engine; better, each process opens its own.
 """
 
 from __future__ import annotations
@@ -123,7 +123,8 @@ def retry(action: Callable[[], T], *, attempts: int = 5, sleep: Callable[[float]
 def after_fork(engine: Engine) -> None:
     """To be called in a child process before it uses an engine opened by its parent.
 
-    The child forgets the parent's connections without closing them, and opens its own.
+    The child forgets the parent's connections without closing them, and opens its own. No transaction may be under
+    way at the fork: SQLite keeps its locks in memory, and the child would inherit them for ever.
     """
     _abandoned.append(engine.pool)
     engine.dispose(close=False)
@@ -164,8 +165,7 @@ class _Turn:
             self._lock.release()
 
     def forget(self) -> None:
-        """Let go of what a parent process holds; its lock belongs to the open file, which the child shares."""
-        self._lock = threading.Lock()
+        """Open the file anew: a lock belongs to what was opened, and parent and child would hold it together."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None

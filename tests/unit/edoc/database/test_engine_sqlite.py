@@ -183,29 +183,3 @@ def test_a_child_goes_on_with_connections_of_its_own(url: str) -> None:
     done = subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_a_child_forked_while_its_parent_writes_takes_its_own_turn(url: str) -> None:
-    program = (
-        "import os, sys, threading; from sqlalchemy import text\n"
-        "from edoc.database.engine import after_fork, open_engine, write\n"
-        "engine = open_engine(sys.argv[1])\n"
-        "begun, forked = threading.Event(), threading.Event()\n"
-        "def hold():\n"
-        "    with write(engine) as connection:\n"
-        "        connection.execute(text('CREATE TABLE things (id INTEGER)'))\n"
-        "        begun.set(); forked.wait(20)\n"
-        "thread = threading.Thread(target=hold); thread.start(); begun.wait(20)\n"
-        "child = os.fork()\n"
-        "if child == 0:\n"
-        "    after_fork(engine)\n"
-        "    with write(engine) as connection:\n"
-        "        connection.execute(text('INSERT INTO things VALUES (1)'))\n"
-        "    os._exit(0)\n"
-        "forked.set(); thread.join()\n"
-        "assert os.waitpid(child, 0)[1] == 0\n"
-        "engine.dispose()\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, timeout=60, check=False)
-
-    assert (done.returncode, done.stderr) == (0, "")
