@@ -14,56 +14,39 @@ import base64
 import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import NameOID
+from cryptography.hazmat.primitives import serialization
 
 from keys.certificates import (
-    DEMONSTRATION_NOTICE,
-    DEMONSTRATION_POLICY,
     CertificateRole,
     agency_code,
-    agency_identifier,
     fingerprint,
     role_of,
     subject_text,
 )
 from keys.errors import AuthorityError
-from keys.memory import MemoryKey, PrivateKey
-from keys.pkcs12 import KDF_ROUNDS, read_pkcs12, sync_folder, write_pkcs12
+from keys.issuance import (
+    KeyAlgorithm,
+    certify,
+    hash_for,
+    key_identifier_of,
+    new_authorities,
+    seal_subject,
+    subject_of,
+    whole_second,
+)
+from keys.memory import MemoryKey
+from keys.pkcs12 import KDF_ROUNDS, read_pkcs12, write_pkcs12
 from keys.register import Event, FileRegister, MemoryRegister, Register
 from keys.revocation import EXPIRED_CERTIFICATES_ON_CRL, generalized_time
 
-_ANY_POLICY = x509.ObjectIdentifier("2.5.29.32.0")
-_COUNTRY = "VN"
-_ROOT_LIFETIME = timedelta(days=20 * 365)
-_ISSUING_LIFETIME = timedelta(days=10 * 365)
+__all__ = ["DemonstrationAuthority", "IssuedCertificate", "Issuer", "KeyAlgorithm"]
+
 _LIFETIME = timedelta(days=3 * 365)
-_MAX_COMMON_NAME_BYTES = 64
-"""Upper bound of RFC 5280 (ub-common-name), counted in bytes, since some readers do."""
-
-
-class KeyAlgorithm(Enum):
-    """The kinds of key the authority makes; the value is the name to write."""
-
-    RSA_2048 = "RSA-2048"
-    RSA_3072 = "RSA-3072"
-    RSA_4096 = "RSA-4096"
-    EC_P256 = "P-256"
-    EC_P384 = "P-384"
-
-    def generate(self) -> PrivateKey:
-        """A new private key, from the system's randomness."""
-        if self is KeyAlgorithm.EC_P256:
-            return ec.generate_private_key(ec.SECP256R1())
-        if self is KeyAlgorithm.EC_P384:
-            return ec.generate_private_key(ec.SECP384R1())
-        return rsa.generate_private_key(public_exponent=65537, key_size=int(self.value.removeprefix("RSA-")))
 
 
 class Issuer(Enum):
@@ -147,7 +130,7 @@ class DemonstrationAuthority:
         serial_number: Callable[[], int] = x509.random_serial_number,
     ) -> DemonstrationAuthority:
         """A new authority that ends with the process, valid from ``at``."""
-        root, issuing = _new_authorities(at, algorithm, name, serial_number)
+        root, issuing = new_authorities(at, algorithm, name, serial_number)
         register = MemoryRegister()
         register.decide(lambda _: [_issued_event(Issuer.ROOT, issuing.certificate)])
         return cls(root, issuing, register, serial_number)
@@ -178,14 +161,19 @@ class DemonstrationAuthority:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             raise AuthorityError(f"the folder {folder} cannot be made: {error}") from error
-        root, issuing = _new_authorities(at, algorithm, name, serial_number)
+        root, issuing = new_authorities(at, algorithm, name, serial_number)
         register = FileRegister.create(folder / "register.jsonl")
         register.decide(lambda _: [_issued_event(Issuer.ROOT, issuing.certificate)])
-        for issuer, key in ((Issuer.ROOT, root), (Issuer.ISSUING, issuing)):
+        keys = {Issuer.ROOT: root, Issuer.ISSUING: issuing}
+        try:
+            for issuer, key in keys.items():
+                pem = key.certificate.public_bytes(serialization.Encoding.PEM)
+                (folder / f"{issuer.value}.pem").write_bytes(pem)
+        except OSError as error:
+            raise AuthorityError(f"the folder {folder} cannot be written to: {error}") from error
+        # The key files come last, so that an authority that can be opened is complete.
+        for issuer, key in keys.items():
             write_pkcs12(folder / _file(issuer), key, password, kdf_rounds=kdf_rounds)
-            pem = key.certificate.public_bytes(serialization.Encoding.PEM)
-            (folder / f"{issuer.value}.pem").write_bytes(pem)
-        sync_folder(folder)
         return cls(root, issuing, register, serial_number)
 
     @classmethod
@@ -244,7 +232,7 @@ class DemonstrationAuthority:
             AuthorityError: as :meth:`issue_seal`.
         """
         keys = tuple(
-            self._certify(_seal_subject(code, name), CertificateRole.AGENCY_SEAL, at, lifetime, algorithm)
+            self._certify(seal_subject(code, name), CertificateRole.AGENCY_SEAL, at, lifetime, algorithm)
             for code, name in agencies
         )
         self._remember(keys)
@@ -266,7 +254,7 @@ class DemonstrationAuthority:
         Raises:
             AuthorityError: as :meth:`issue_seal`.
         """
-        subject = _subject(name, agency_name, code, officer_id)
+        subject = subject_of(name, agency_name, code, officer_id)
         key = self._certify(subject, CertificateRole.OFFICER, at, lifetime, algorithm)
         self._remember([key])
         return key
@@ -285,7 +273,7 @@ class DemonstrationAuthority:
         Raises:
             AuthorityError: as :meth:`issue_seal`.
         """
-        subject = _subject(name, name, code, None)
+        subject = subject_of(name, name, code, None)
         key = self._certify(subject, CertificateRole.EXCHANGE_SEAL, at, lifetime, algorithm)
         self._remember([key])
         return key
@@ -309,7 +297,7 @@ class DemonstrationAuthority:
         """
         if reason in (x509.ReasonFlags.remove_from_crl, x509.ReasonFlags.certificate_hold):
             raise AuthorityError(f"{reason.value} is no reason to revoke for good")
-        at = _second(at)
+        at = whole_second(at)
 
         def decision(events: Sequence[Event]) -> Sequence[Event]:
             found = _find(_certificates(events), serial)
@@ -332,7 +320,7 @@ class DemonstrationAuthority:
         Raises:
             AuthorityError: ``next_update`` is not after ``at``, or the register is damaged.
         """
-        at, next_update = _second(at), _second(next_update)
+        at, next_update = whole_second(at), whole_second(next_update)
         if next_update <= at:
             raise AuthorityError("the next update of a CRL is after this one")
 
@@ -348,7 +336,7 @@ class DemonstrationAuthority:
             .issuer_name(key.certificate.subject)
             .last_update(at)
             .next_update(next_update)
-            .add_extension(_key_identifier_of(key.certificate), critical=False)
+            .add_extension(key_identifier_of(key.certificate), critical=False)
             .add_extension(x509.CRLNumber(number), critical=False)
             .add_extension(
                 x509.UnrecognizedExtension(
@@ -360,7 +348,7 @@ class DemonstrationAuthority:
         for issued in _certificates(events):
             if issued.issuer is issuer and issued.revoked_at is not None and issued.revoked_at <= at:
                 builder = builder.add_revoked_certificate(_entry(issued))
-        return builder.sign(key.private_key, _hash_for(key.private_key))
+        return builder.sign(key.private_key, hash_for(key.private_key))
 
     def crls(self, *, at: datetime, next_update: datetime) -> tuple[x509.CertificateRevocationList, ...]:
         """The CRLs of root and issuing CA: all that is needed to judge what was issued here.
@@ -379,20 +367,7 @@ class DemonstrationAuthority:
         algorithm: KeyAlgorithm,
     ) -> MemoryKey:
         issuer = self._keys[Issuer.ISSUING]
-        not_before, not_after = _second(at), _second(at + lifetime)
-        issuer_until = issuer.certificate.not_valid_after_utc
-        if not issuer.certificate.not_valid_before_utc <= not_before < not_after <= issuer_until:
-            raise AuthorityError(f"a certificate must lie within the life of its issuer, until {issuer_until.date()}")
-        private_key = algorithm.generate()
-        builder = (
-            _builder(subject, issuer.certificate.subject, private_key, self._serial_number(), (not_before, not_after))
-            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(_key_usage(for_authority=False), critical=True)
-            .add_extension(_policies(role.value), critical=False)
-            .add_extension(_key_identifier_of(issuer.certificate), critical=False)
-        )
-        certificate = builder.sign(issuer.private_key, _hash_for(issuer.private_key))
-        return MemoryKey(private_key, certificate, (self.issuing, self.root))
+        return certify(issuer, subject, role, (at, at + lifetime), algorithm, self._serial_number())
 
     def _remember(self, keys: Sequence[MemoryKey]) -> None:
         def decision(events: Sequence[Event]) -> Sequence[Event]:
@@ -404,143 +379,6 @@ class DemonstrationAuthority:
             return added
 
         self._register.decide(decision)
-
-
-def _new_authorities(
-    at: datetime, algorithm: KeyAlgorithm, name: str, serial_number: Callable[[], int]
-) -> tuple[MemoryKey, MemoryKey]:
-    """Root and issuing CA, valid from ``at``."""
-    at = _second(at)
-    root_key, issuing_key = algorithm.generate(), algorithm.generate()
-    root_name, issuing_name = _authority_name(f"{name} root"), _authority_name(f"{name} issuing CA")
-    root = (
-        _authority_builder(root_name, root_name, root_key, serial_number(), (at, at + _ROOT_LIFETIME), path_length=1)
-        .add_extension(_key_identifier_from(root_key), critical=False)
-        .sign(root_key, _hash_for(root_key))
-    )
-    issuing = (
-        _authority_builder(
-            issuing_name, root_name, issuing_key, serial_number(), (at, at + _ISSUING_LIFETIME), path_length=0
-        )
-        .add_extension(_key_identifier_of(root), critical=False)
-        .sign(root_key, _hash_for(root_key))
-    )
-    return MemoryKey(root_key, root), MemoryKey(issuing_key, issuing, (root,))
-
-
-def _authority_builder(
-    subject: x509.Name,
-    issuer: x509.Name,
-    key: PrivateKey,
-    serial: int,
-    validity: tuple[datetime, datetime],
-    *,
-    path_length: int,
-) -> x509.CertificateBuilder:
-    return (
-        _builder(subject, issuer, key, serial, validity)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=path_length), critical=True)
-        .add_extension(_key_usage(for_authority=True), critical=True)
-        .add_extension(_policies(_ANY_POLICY), critical=False)
-    )
-
-
-def _builder(
-    subject: x509.Name, issuer: x509.Name, key: PrivateKey, serial: int, validity: tuple[datetime, datetime]
-) -> x509.CertificateBuilder:
-    return (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(issuer)
-        .public_key(key.public_key())
-        .serial_number(serial)
-        .not_valid_before(validity[0])
-        .not_valid_after(validity[1])
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-    )
-
-
-def _policies(policy: x509.ObjectIdentifier) -> x509.CertificatePolicies:
-    notice = x509.UserNotice(notice_reference=None, explicit_text=DEMONSTRATION_NOTICE)
-    return x509.CertificatePolicies(
-        [x509.PolicyInformation(policy, None), x509.PolicyInformation(DEMONSTRATION_POLICY, [notice])]
-    )
-
-
-def _key_usage(*, for_authority: bool) -> x509.KeyUsage:
-    return x509.KeyUsage(
-        digital_signature=not for_authority,
-        content_commitment=not for_authority,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        key_cert_sign=for_authority,
-        crl_sign=for_authority,
-        encipher_only=False,
-        decipher_only=False,
-    )
-
-
-def _key_identifier_of(issuer: x509.Certificate) -> x509.AuthorityKeyIdentifier:
-    identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier).value
-    return x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier)
-
-
-def _key_identifier_from(key: PrivateKey) -> x509.AuthorityKeyIdentifier:
-    return x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key())
-
-
-def _hash_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384:
-    """The digest that is as strong as the key."""
-    is_p384 = isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP384R1)
-    return hashes.SHA384() if is_p384 else hashes.SHA256()
-
-
-def _authority_name(common_name: str) -> x509.Name:
-    return x509.Name(
-        [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, _COUNTRY),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, "DEMONSTRATION authority, no legal effect"),
-            x509.NameAttribute(NameOID.COMMON_NAME, _common_name(f"DEMONSTRATION {common_name}")),
-        ]
-    )
-
-
-def _seal_subject(code: str, name: str) -> x509.Name:
-    return _subject(name, name, code, code)
-
-
-def _subject(common_name: str, organization: str, code: str | None, serial_number: str | None) -> x509.Name:
-    """A subject; the full name of the organization stands in O, of which CN is as much as fits.
-
-    Raises:
-        AuthorityError: something in it cannot stand in a certificate.
-    """
-    try:
-        attributes = [
-            x509.NameAttribute(NameOID.COUNTRY_NAME, _COUNTRY),
-            x509.NameAttribute(NameOID.ORGANIZATION_NAME, organization),
-        ]
-        if code is not None:
-            attributes.append(x509.NameAttribute(NameOID.ORGANIZATION_IDENTIFIER, agency_identifier(code)))
-        if serial_number is not None:
-            attributes.append(x509.NameAttribute(NameOID.SERIAL_NUMBER, serial_number))
-        attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, _common_name(common_name)))
-    except ValueError as error:
-        raise AuthorityError(f"no certificate can be issued for {common_name!r}: {error}") from error
-    return x509.Name(attributes)
-
-
-def _common_name(name: str) -> str:
-    """As much of a name as fits into a common name, whole characters only."""
-    return name.encode()[:_MAX_COMMON_NAME_BYTES].decode(errors="ignore")
-
-
-def _second(moment: datetime) -> datetime:
-    """Certificates and CRLs count whole seconds (RFC 5280 section 4.1.2.5)."""
-    if moment.tzinfo is None:
-        raise ValueError("a time needs a time zone")
-    return moment.astimezone(UTC).replace(microsecond=0)
 
 
 def _file(issuer: Issuer) -> str:

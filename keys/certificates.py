@@ -11,7 +11,8 @@ import re
 from enum import Enum
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 
 from keys.errors import CertificateFormatError
@@ -34,6 +35,17 @@ class CertificateRole(Enum):
 
 
 _ROLE_BY_POLICY = {role.value: role for role in CertificateRole}
+UNREADABLE = (
+    ValueError,
+    TypeError,
+    OverflowError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+"""What cryptography raises on certificates and CRLs that are damaged or made to confuse."""
+
 _PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _PEM_BEGIN = re.compile(rb"^-----BEGIN ", re.MULTILINE)
 _CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
@@ -57,12 +69,28 @@ def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
             if blocks
             else (x509.load_der_x509_certificate(data),)
         )
-        for certificate in certificates:
-            # Both are read only when asked for; what is damaged shall be refused here and not later in a path.
-            _ = certificate.extensions, certificate.subject, certificate.issuer
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CertificateFormatError(f"not an X.509 certificate or a PEM bundle of them: {error}") from error
+    for certificate in certificates:
+        check_readable(certificate)
     return certificates
+
+
+def check_readable(certificate: x509.Certificate) -> None:
+    """Refuse a certificate that is damaged in a part which cryptography reads only when asked for it.
+
+    One whose signature has unused bits is refused as well: they are not signed, and changing them would make another
+    certificate of the same validity.
+
+    Raises:
+        CertificateFormatError: so it is.
+    """
+    try:
+        _ = certificate.extensions, certificate.subject, certificate.issuer, subject_text(certificate)
+    except UNREADABLE as error:
+        raise CertificateFormatError(f"not a well-formed X.509 certificate: {error}") from error
+    if not certificate.public_bytes(serialization.Encoding.DER).endswith(b"\x00" + certificate.signature):
+        raise CertificateFormatError("the signature of a certificate is not a whole number of octets")
 
 
 def read_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
@@ -76,7 +104,7 @@ def read_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
         crls = tuple(x509.load_pem_x509_crl(block) for block in blocks) if blocks else (x509.load_der_x509_crl(data),)
         for crl in crls:
             _ = crl.extensions, crl.issuer
-    except ValueError as error:
+    except UNREADABLE as error:
         raise CertificateFormatError(f"not a CRL or a PEM bundle of them: {error}") from error
     return crls
 
@@ -148,6 +176,6 @@ def is_demonstration(certificate: x509.Certificate) -> bool:
 def _policies(certificate: x509.Certificate) -> tuple[x509.ObjectIdentifier, ...]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.CertificatePolicies)
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return ()
     return tuple(policy.policy_identifier for policy in extension.value)

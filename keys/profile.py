@@ -10,11 +10,10 @@ from enum import Enum
 from typing import TypeVar
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
 
-from keys.certificates import subject_text
+from keys.certificates import UNREADABLE, subject_text
 from keys.errors import KeyUsageError, PathNotFoundError, WeakKeyError
 
 ExtensionT = TypeVar("ExtensionT", bound=x509.ExtensionType)
@@ -84,7 +83,7 @@ def check_strength(certificate: x509.Certificate, *, is_anchor: bool = False) ->
     subject = subject_text(certificate)
     try:
         public_key: object = certificate.public_key()
-    except (UnsupportedAlgorithm, ValueError) as error:
+    except UNREADABLE as error:
         raise WeakKeyError(f"key of {subject} cannot be read: {error}") from error
     check_key_strength(public_key, subject)
     if not is_anchor and not is_strong_signature(certificate.signature_algorithm_oid):
@@ -159,7 +158,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
     """Whether the certificate says that it belongs to a CA; False where its extensions cannot be read."""
     try:
         constraints = _extension(certificate.extensions, x509.BasicConstraints)
-    except ValueError:
+    except UNREADABLE:
         return False
     return constraints is not None and constraints.ca
 
@@ -167,7 +166,7 @@ def is_authority(certificate: x509.Certificate) -> bool:
 def _extensions(certificate: x509.Certificate) -> x509.Extensions:
     try:
         return certificate.extensions
-    except ValueError as error:
+    except UNREADABLE as error:
         raise PathNotFoundError(f"certificate of {subject_text(certificate)} cannot be read: {error}") from error
 
 

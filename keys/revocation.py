@@ -24,11 +24,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from keys.certificates import subject_text
+from keys.certificates import UNREADABLE, subject_text
 from keys.errors import CertificateRevokedError, KeyUsageError, PathNotFoundError, RevocationUnknownError
 from keys.profile import KeyPurpose, check_purpose, is_authority, is_strong_signature
 
@@ -209,7 +208,7 @@ def _is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate)
         return isinstance(public_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and crl.is_signature_valid(
             public_key
         )
-    except (UnsupportedAlgorithm, ValueError, TypeError):
+    except UNREADABLE:
         return False
 
 
@@ -249,5 +248,5 @@ def _why_unknown(certificate: x509.Certificate, trusted: list[_Crl], at: datetim
 def _reason(entry: x509.RevokedCertificate) -> str:
     try:
         return entry.extensions.get_extension_for_class(x509.CRLReason).value.reason.value
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, *UNREADABLE):
         return x509.ReasonFlags.unspecified.value

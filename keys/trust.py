@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 from asn1crypto import x509 as asn1_x509
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import (
@@ -33,7 +33,7 @@ from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy
 from pyhanko_certvalidator.validate import async_validate_path
 
-from keys.certificates import read_certificates, subject_text
+from keys.certificates import UNREADABLE, check_readable, read_certificates, subject_text
 from keys.errors import (
     CertificateExpiredError,
     CertificateFormatError,
@@ -73,8 +73,7 @@ _MOST_TELLING_LAST = (
 """Where several paths fail for different reasons, the one that came furthest is told."""
 
 _HOSTILE_ASN1_ERRORS = (
-    ValueError,
-    TypeError,
+    *UNREADABLE,
     LookupError,
     ArithmeticError,
     AttributeError,
@@ -82,7 +81,6 @@ _HOSTILE_ASN1_ERRORS = (
     NotImplementedError,
     RecursionError,
     InvalidSignature,
-    UnsupportedAlgorithm,
 )
 """What asn1crypto and certvalidator raise, beside their own errors, on certificates made to break them."""
 
@@ -212,6 +210,11 @@ class PathValidator:
     def _validate(
         self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime, usage: KeyPurpose
     ) -> CertificatePath:
+        for each in (certificate, *intermediates[:MAX_INTERMEDIATES]):
+            try:
+                check_readable(each)
+            except CertificateFormatError as error:
+                raise PathNotFoundError(str(error)) from error
         is_anchor = certificate in self.anchors.certificates
         check_strength(certificate, is_anchor=is_anchor)
         check_purpose(certificate, usage)

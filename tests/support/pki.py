@@ -103,7 +103,7 @@ class Pki:
         claimed_issuer: MemoryKey | None = None,
         serial: int | None = None,
     ) -> MemoryKey:
-        """A key with a certificate; without ``issuer`` it signs itself; ``claimed_issuer`` is a lie about who signed."""
+        """A key with a certificate; without ``issuer`` it signs itself; ``claimed_issuer`` is a lie about that."""
         own_key = key or private_key(self.algorithm, next(self._numbers))
         signer = issuer.private_key if issuer else own_key
         subject = self._subject(common_name, agency_code)

@@ -1,0 +1,228 @@
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keys.errors import CertificateRevokedError, RevocationUnknownError
+from keys.revocation import EXPIRED_CERTIFICATES_ON_CRL, MOMENT, RevocationData, generalized_time
+from tests.support.pki import DAY, NOW, YEAR, Pki, key_usage, private_key, revoked_entry
+
+HOLD = x509.ReasonFlags.certificate_hold
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+def check(pki: Pki, certificate: x509.Certificate, at: datetime, *crls: x509.CertificateRevocationList) -> None:
+    RevocationData(crls).check(certificate, pki.issuing.certificate, at)
+
+
+def distribution_point(**facts: object) -> x509.IssuingDistributionPoint:
+    defaults: dict[str, object] = {
+        "full_name": None,
+        "relative_name": None,
+        "only_contains_user_certs": False,
+        "only_contains_ca_certs": False,
+        "only_some_reasons": None,
+        "indirect_crl": False,
+        "only_contains_attribute_certs": False,
+    }
+    return x509.IssuingDistributionPoint(**{**defaults, **facts})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("reason", [None, *(set(x509.ReasonFlags) - {x509.ReasonFlags.remove_from_crl})])
+def test_revoked_certificate_is_told_with_date_and_reason(pki: Pki, reason: x509.ReasonFlags | None) -> None:
+    seal = pki.seal().certificate
+    crl = pki.crl(entries=[revoked_entry(seal.serial_number, NOW - 3 * DAY, reason)])
+    with pytest.raises(CertificateRevokedError) as caught:
+        check(pki, seal, NOW, crl)
+    assert caught.value.revoked_at == NOW - 3 * DAY
+    assert caught.value.reason == (reason.value if reason else "unspecified")
+
+
+def test_certificate_is_revoked_from_the_very_second_on(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    crl = pki.crl(entries=[revoked_entry(seal.serial_number, NOW)], this_update=NOW)
+    with pytest.raises(CertificateRevokedError):
+        check(pki, seal, NOW, crl)
+    check(pki, seal, NOW - MOMENT, crl)
+
+
+def test_crl_counts_until_the_very_second_of_its_next_update(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    crl = pki.crl(next_update=NOW)
+    check(pki, seal, NOW, crl)
+    with pytest.raises(RevocationUnknownError, match="good until 2026-11-24T08:00:00"):
+        check(pki, seal, NOW + MOMENT, crl)
+
+
+def test_hold_that_was_lifted_is_lifted(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    held = pki.crl(this_update=NOW - 5 * DAY, entries=[revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)])
+    lifted = pki.crl(this_update=NOW - 2 * DAY, entries=[])
+    check(pki, seal, NOW, held, lifted)
+    with pytest.raises(CertificateRevokedError):
+        check(pki, seal, NOW - 3 * DAY, held, lifted)
+
+
+def test_later_crl_tells_of_an_earlier_revocation_the_covering_one_did_not_know(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    covering = pki.crl(this_update=NOW - DAY)
+    later = pki.crl(this_update=NOW + DAY, entries=[revoked_entry(seal.serial_number, NOW - DAY / 2)])
+    check(pki, seal, NOW, covering)
+    with pytest.raises(CertificateRevokedError):
+        check(pki, seal, NOW, covering, later)
+
+
+def test_crl_made_after_the_certificate_expired_does_not_count(pki: Pki) -> None:
+    seal = pki.expired().certificate
+    at = NOW - 10 * DAY
+    check(pki, seal, at, pki.crl(this_update=NOW - DAY))
+    with pytest.raises(RevocationUnknownError):
+        check(pki, seal, at, pki.crl(this_update=NOW - DAY + timedelta(seconds=1)))
+
+
+def keeping_expired(pki: Pki, value: bytes) -> x509.CertificateRevocationList:
+    return pki.crl(
+        this_update=NOW, extensions=[(x509.UnrecognizedExtension(EXPIRED_CERTIFICATES_ON_CRL, value), False)]
+    )
+
+
+def test_crl_that_keeps_expired_certificates_counts(pki: Pki) -> None:
+    check(pki, pki.expired().certificate, NOW - 10 * DAY, keeping_expired(pki, generalized_time(NOW - YEAR)))
+
+
+@pytest.mark.parametrize(
+    "value", [generalized_time(NOW), b"\x18\x0f20261399000000Z", b"\x17\x0d261124080000Z", b"", b"\x18\x0f\xff"]
+)
+def test_crl_that_keeps_them_not_far_enough_or_says_nonsense_does_not_count(pki: Pki, value: bytes) -> None:
+    with pytest.raises(RevocationUnknownError):
+        check(pki, pki.expired().certificate, NOW - 10 * DAY, keeping_expired(pki, value))
+
+
+def test_crl_signed_with_sha1_does_not_count(pki: Pki) -> None:
+    with pytest.raises(RevocationUnknownError):
+        check(pki, pki.seal().certificate, NOW, pki.crl(signing_hash=hashes.SHA1()))  # noqa: S303
+
+
+def test_crl_signed_by_another_key_does_not_count(pki: Pki) -> None:
+    with pytest.raises(RevocationUnknownError):
+        check(pki, pki.seal().certificate, NOW, pki.crl(signer=private_key("P-256", 99)))
+
+
+def test_crl_signed_by_a_key_of_another_kind_does_not_count(pki: Pki) -> None:
+    with pytest.raises(RevocationUnknownError):
+        check(pki, pki.seal().certificate, NOW, pki.crl(signer=private_key("RSA-2048")))
+
+
+def test_crl_of_another_issuer_does_not_count(pki: Pki) -> None:
+    with pytest.raises(RevocationUnknownError, match="no CRL"):
+        check(pki, pki.seal().certificate, NOW, pki.crl(pki.root))
+
+
+def test_issuer_that_may_not_sign_crls_is_not_heard(pki: Pki) -> None:
+    mute = pki.certificate(
+        "Mute CA",
+        issuer=pki.root,
+        usage=key_usage("key_cert_sign"),
+        constraints=x509.BasicConstraints(ca=True, path_length=None),
+    )
+    seal = pki.certificate("Below", issuer=mute)
+    with pytest.raises(RevocationUnknownError):
+        RevocationData([pki.crl(mute)]).check(seal.certificate, mute.certificate, NOW)
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        distribution_point(only_contains_ca_certs=True),
+        distribution_point(only_contains_attribute_certs=True),
+        distribution_point(indirect_crl=True),
+        distribution_point(only_some_reasons=frozenset({x509.ReasonFlags.key_compromise})),
+        distribution_point(full_name=[x509.UniformResourceIdentifier("http://crl.example/1.crl")]),
+    ],
+    ids=["authorities only", "attribute certificates", "indirect", "some reasons", "another distribution point"],
+)
+def test_crl_that_is_about_something_else_does_not_count(pki: Pki, point: x509.IssuingDistributionPoint) -> None:
+    with pytest.raises(RevocationUnknownError):
+        check(pki, pki.seal().certificate, NOW, pki.crl(extensions=[(point, True)]))
+
+
+def test_crl_for_users_only_counts_for_a_seal_and_not_for_an_authority(pki: Pki) -> None:
+    point = distribution_point(only_contains_user_certs=True)
+    check(pki, pki.seal().certificate, NOW, pki.crl(extensions=[(point, True)]))
+    with pytest.raises(RevocationUnknownError):
+        RevocationData([pki.crl(pki.root, extensions=[(point, True)])]).check(
+            pki.issuing.certificate, pki.root.certificate, NOW
+        )
+
+
+def test_crl_of_a_distribution_point_counts_for_the_certificates_that_name_it(pki: Pki) -> None:
+    names = [x509.UniformResourceIdentifier("http://crl.example/1.crl")]
+    points = x509.CRLDistributionPoints([x509.DistributionPoint(names, None, None, None)])
+    seal = pki.certificate("Pointed", issuer=pki.issuing, extensions=[(points, False)]).certificate
+    check(pki, seal, NOW, pki.crl(extensions=[(distribution_point(full_name=names), True)]))
+
+
+@pytest.mark.parametrize(
+    "extension",
+    [x509.DeltaCRLIndicator(1), x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")],
+    ids=["delta", "unknown critical"],
+)
+def test_crl_that_is_not_whole_or_not_understood_does_not_count(pki: Pki, extension: x509.ExtensionType) -> None:
+    with pytest.raises(RevocationUnknownError):
+        check(pki, pki.seal().certificate, NOW, pki.crl(extensions=[(extension, True)]))
+
+
+def test_identity_depends_on_the_set_and_not_on_its_order(pki: Pki) -> None:
+    one, two = pki.crls()
+    assert RevocationData([one, two]).identity == RevocationData([two, one, two]).identity
+    assert RevocationData([one]).identity != RevocationData([two]).identity
+    assert len(RevocationData([one, one]).crls) == 1
+
+
+_hours = st.integers(min_value=-48, max_value=48).map(lambda hours: NOW + timedelta(hours=hours))
+_PKI = Pki()
+_SEAL = _PKI.seal().certificate
+_CRLS = st.lists(
+    st.builds(
+        lambda start, length, revoked: _PKI.crl(
+            this_update=start,
+            next_update=start + timedelta(hours=length),
+            entries=[revoked_entry(_SEAL.serial_number, revoked)] if revoked else [],
+        ),
+        _hours,
+        st.integers(min_value=1, max_value=60),
+        st.none() | _hours,
+    ),
+    max_size=4,
+)
+
+
+def _verdict(data: RevocationData, at: datetime) -> object:
+    try:
+        return data.check(_SEAL, _PKI.issuing.certificate, at)
+    except (CertificateRevokedError, RevocationUnknownError) as error:
+        return type(error)
+
+
+@given(crls=_CRLS, at=_hours, other=_hours, shift=st.sampled_from([-MOMENT, MOMENT, 0 * MOMENT]))
+def test_finding_holds_at_every_time_for_which_it_says_so(
+    crls: list[x509.CertificateRevocationList], at: datetime, other: datetime, shift: timedelta
+) -> None:
+    data = RevocationData(crls)
+    finding = _verdict(data, at)
+    if isinstance(finding, type):
+        return
+    assert finding.valid_from <= at <= finding.valid_until  # type: ignore[attr-defined]
+    if finding.valid_from <= other + shift <= finding.valid_until:  # type: ignore[attr-defined]
+        assert _verdict(data, other + shift) == finding
+
+
+def test_generalized_time_is_utc_to_the_second() -> None:
+    assert generalized_time(datetime(2026, 1, 2, 3, 4, 5, 6, tzinfo=UTC)) == b"\x18\x0f20260102030405Z"

@@ -1,0 +1,496 @@
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from keys.errors import (
+    CertificateExpiredError,
+    CertificateFormatError,
+    CertificateNotYetValidError,
+    CertificateRevokedError,
+    KeyUsageError,
+    NoTrustAnchorsError,
+    PathError,
+    PathNotFoundError,
+    RevocationUnknownError,
+    WeakKeyError,
+)
+from keys.memory import MemoryKey
+from keys.revocation import MOMENT, RevocationData
+from keys.trust import MAX_INTERMEDIATES, CertificatePath, KeyPurpose, PathValidator, TrustAnchors
+from tests.support.pki import DAY, ISSUING, NOW, SEALING, YEAR, Pki, key_usage, pem, private_key
+
+
+@pytest.fixture(scope="module")
+def pki() -> Pki:
+    return Pki()
+
+
+def validate(pki: Pki, key: MemoryKey, at: datetime = NOW, validator: PathValidator | None = None) -> CertificatePath:
+    return (validator or pki.validator()).validate(
+        key.certificate, intermediates=key.chain, at=at, usage=KeyPurpose.SEAL
+    )
+
+
+@pytest.mark.parametrize("algorithm", ["P-256", "P-384", "P-521", "RSA-2048"])
+def test_good_seal_is_accepted_with_its_path_and_crls(algorithm: str) -> None:
+    pki = Pki(algorithm)
+    seal = pki.seal()
+    crls = pki.crls()
+    path = validate(pki, seal, validator=pki.validator(crls))
+    assert path.certificates == (seal.certificate, pki.issuing.certificate, pki.root.certificate)
+    assert list(path.crls) == [crls[1], crls[0]]
+    assert (path.valid_from, path.valid_until) == (NOW - DAY, NOW + 7 * DAY)
+
+
+def test_intermediate_that_came_with_the_signature_is_enough(pki: Pki) -> None:
+    validator = PathValidator(pki.anchors(), RevocationData(pki.crls()))
+    assert len(validate(pki, pki.seal(), validator=validator).certificates) == 3
+    with pytest.raises(PathNotFoundError):
+        validator.validate(pki.seal().certificate, at=NOW, usage=KeyPurpose.SEAL)
+
+
+_BAD: list[tuple[Callable[[Pki], MemoryKey], type[PathError]]] = [
+    (Pki.expired, CertificateExpiredError),
+    (Pki.not_yet_valid, CertificateNotYetValidError),
+    (lambda pki: pki.revoked_seal(NOW - 2 * DAY), CertificateRevokedError),
+    (Pki.weak_rsa, WeakKeyError),
+    (Pki.weak_curve, WeakKeyError),
+    (Pki.sha1_signed, WeakKeyError),
+    (Pki.wrong_usage, KeyUsageError),
+    (Pki.without_usage, KeyUsageError),
+    (Pki.wrong_issuer, PathNotFoundError),
+    (Pki.issued_by_seal, KeyUsageError),
+]
+
+
+@pytest.mark.parametrize(("make", "error"), _BAD)
+def test_bad_certificate_is_refused_with_its_one_name(
+    pki: Pki, make: Callable[[Pki], MemoryKey], error: type[PathError]
+) -> None:
+    key = make(pki)
+    with pytest.raises(PathError) as caught:
+        validate(pki, key)
+    assert type(caught.value) is error
+
+
+def test_errors_carry_their_facts(pki: Pki) -> None:
+    with pytest.raises(CertificateExpiredError) as expired:
+        validate(pki, pki.expired())
+    assert (expired.value.subject, expired.value.not_after) == ("CN=Expired,O=Test,C=VN", NOW - DAY)
+    with pytest.raises(CertificateNotYetValidError) as early:
+        validate(pki, pki.not_yet_valid())
+    assert (early.value.subject, early.value.not_before) == ("CN=Not yet valid,O=Test,C=VN", NOW + DAY)
+
+
+def test_validity_includes_its_first_and_last_second(pki: Pki) -> None:
+    key = pki.certificate("Short", issuer=pki.issuing, not_before=NOW, not_after=NOW + DAY)
+    validate(pki, key, NOW)
+    validate(pki, key, NOW + DAY)
+    with pytest.raises(CertificateNotYetValidError):
+        validate(pki, key, NOW - MOMENT)
+    with pytest.raises(CertificateExpiredError):
+        validate(pki, key, NOW + DAY + MOMENT)
+
+
+def test_expired_authority_is_named(pki: Pki) -> None:
+    old = pki.authority("Old CA", issuer=pki.root, not_after=NOW - DAY)
+    seal = pki.certificate("Below old", issuer=old)
+    with pytest.raises(CertificateExpiredError, match="Old CA"):
+        validate(pki, seal)
+
+
+def test_expired_anchor_is_refused() -> None:
+    pki = Pki()
+    root = pki.authority("Old root", not_after=NOW - DAY)
+    seal = pki.certificate("Below old root", issuer=root)
+    validator = PathValidator(TrustAnchors([root.certificate]), RevocationData([pki.crl(root)]))
+    with pytest.raises(CertificateExpiredError, match="Old root"):
+        validate(pki, seal, validator=validator)
+
+
+def test_renewed_anchor_serves_for_its_own_time() -> None:
+    pki = Pki()
+    key = private_key("P-256", 500)
+    old = pki.authority("Renewed root", key=key, not_after=NOW - DAY)
+    new = pki.authority("Renewed root", key=key, not_before=NOW - 2 * DAY)
+    seal = pki.certificate("Below both", issuer=new)
+    for anchors in ([old, new], [new, old]):
+        validator = PathValidator(TrustAnchors(each.certificate for each in anchors), RevocationData([pki.crl(new)]))
+        assert validate(pki, seal, validator=validator).certificates[-1] == new.certificate
+
+
+def test_weak_authority_is_refused(pki: Pki) -> None:
+    weak = pki.authority("Weak CA", issuer=pki.root, key=private_key("RSA-1024", 1))
+    with pytest.raises(WeakKeyError, match="Weak CA"):
+        validate(pki, pki.certificate("Below weak", issuer=weak))
+
+
+def test_weak_anchor_is_refused() -> None:
+    pki = Pki("RSA-1024")
+    with pytest.raises(WeakKeyError, match="Test root"):
+        validate(pki, pki.certificate("Strong", issuer=pki.root, key=private_key("P-256")))
+
+
+def test_path_longer_than_an_authority_allows_is_refused(pki: Pki) -> None:
+    lower = pki.authority("Lower CA", issuer=pki.issuing)
+    with pytest.raises(KeyUsageError, match="so many authorities"):
+        validate(pki, pki.certificate("Too deep", issuer=lower))
+
+
+def test_authority_that_may_not_sign_certificates_is_refused(pki: Pki) -> None:
+    ca = pki.certificate(
+        "CRL signer",
+        issuer=pki.root,
+        usage=key_usage("crl_sign"),
+        constraints=x509.BasicConstraints(ca=True, path_length=None),
+    )
+    with pytest.raises(KeyUsageError, match="signing certificates"):
+        validate(pki, pki.certificate("Below CRL signer", issuer=ca))
+
+
+def test_certificate_with_basic_constraints_of_no_ca_issues_nothing(pki: Pki) -> None:
+    middle = pki.certificate(
+        "No CA", issuer=pki.root, usage=ISSUING, constraints=x509.BasicConstraints(ca=False, path_length=None)
+    )
+    with pytest.raises(KeyUsageError, match="no authority"):
+        validate(pki, pki.certificate("Below no CA", issuer=middle))
+
+
+@pytest.mark.parametrize("usage", [key_usage("digital_signature"), key_usage("content_commitment"), SEALING])
+def test_either_of_the_two_usages_is_enough_for_a_seal(pki: Pki, usage: x509.KeyUsage) -> None:
+    validate(pki, pki.certificate("Usage", issuer=pki.issuing, usage=usage))
+
+
+def test_authority_itself_seals_nothing(pki: Pki) -> None:
+    both = key_usage("digital_signature", "key_cert_sign", "crl_sign")
+    ca = pki.certificate(
+        "Sealing CA", issuer=pki.root, usage=both, constraints=x509.BasicConstraints(ca=True, path_length=None)
+    )
+    with pytest.raises(KeyUsageError, match="certification authority"):
+        validate(pki, ca)
+
+
+def sealing_with(pki: Pki, purpose: x509.ObjectIdentifier) -> MemoryKey:
+    return pki.certificate("EKU", issuer=pki.issuing, extensions=[(x509.ExtendedKeyUsage([purpose]), False)])
+
+
+@pytest.mark.parametrize("purpose", [ExtendedKeyUsageOID.EMAIL_PROTECTION, x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")])
+def test_extended_key_usage_for_documents_is_accepted(pki: Pki, purpose: x509.ObjectIdentifier) -> None:
+    validate(pki, sealing_with(pki, purpose))
+
+
+@pytest.mark.parametrize(
+    "purpose", [ExtendedKeyUsageOID.TIME_STAMPING, ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.OCSP_SIGNING]
+)
+def test_extended_key_usage_for_something_else_only_is_refused(pki: Pki, purpose: x509.ObjectIdentifier) -> None:
+    with pytest.raises(KeyUsageError, match="other purposes"):
+        validate(pki, sealing_with(pki, purpose))
+
+
+def test_crl_purpose_asks_for_crl_signing(pki: Pki) -> None:
+    validator = pki.validator()
+    path = validator.validate(pki.issuing.certificate, at=NOW, usage=KeyPurpose.CRL)
+    assert path.certificates == (pki.issuing.certificate, pki.root.certificate)
+    with pytest.raises(KeyUsageError):
+        validator.validate(pki.seal().certificate, at=NOW, usage=KeyPurpose.CRL)
+
+
+def test_unknown_critical_extension_is_refused(pki: Pki) -> None:
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    validate(pki, pki.certificate("Unknown", issuer=pki.issuing, extensions=[(unknown, False)]))
+    with pytest.raises(PathNotFoundError, match="critical extension"):
+        validate(pki, pki.certificate("Unknown critical", issuer=pki.issuing, extensions=[(unknown, True)]))
+
+
+def test_stranger_is_refused_whatever_it_brings_along(pki: Pki) -> None:
+    stranger = Pki(name="Stranger")
+    seal = stranger.certificate("S", issuer=stranger.issuing, key=private_key("P-256", 700))
+    with pytest.raises(PathNotFoundError):
+        validate(pki, seal)
+
+
+def test_anchor_is_its_own_path_and_its_validity_counts(pki: Pki) -> None:
+    lone = pki.certificate("Lone", issuer=None, not_after=NOW + DAY)
+    validator = PathValidator(TrustAnchors([lone.certificate]), RevocationData())
+    path = validate(pki, lone, validator=validator)
+    assert (path.certificates, path.crls) == ((lone.certificate,), ())
+    with pytest.raises(CertificateExpiredError):
+        validate(pki, lone, NOW + 2 * DAY, validator)
+
+
+def test_copy_of_an_anchors_name_and_key_is_not_the_anchor(pki: Pki) -> None:
+    key = private_key("P-256", 701)
+    anchor = pki.certificate("Pinned", issuer=None, key=key, not_after=NOW - DAY)
+    copy = pki.certificate("Pinned", issuer=None, key=key)
+    validator = PathValidator(TrustAnchors([anchor.certificate]), RevocationData(), require_revocation=False)
+    with pytest.raises(PathError):
+        validate(pki, copy, validator=validator)
+
+
+# Revocation at a time in the past: (a) to (d).
+
+
+def test_seal_revoked_later_was_good_before_as_the_later_crl_says() -> None:
+    pki = Pki()
+    seal = pki.revoked_seal(NOW + DAY)
+    crls = pki.crls(this_update=NOW + 2 * DAY)
+    path = validate(pki, seal, NOW, pki.validator(crls))
+    assert path.valid_until < NOW + DAY
+    assert list(path.crls) == [crls[1], crls[0]]
+
+
+def test_seal_is_revoked_afterwards_with_date_and_reason() -> None:
+    pki = Pki()
+    seal = pki.revoked_seal(NOW - 2 * DAY, x509.ReasonFlags.superseded)
+    with pytest.raises(CertificateRevokedError) as caught:
+        validate(pki, seal)
+    assert (caught.value.revoked_at, caught.value.reason) == (NOW - 2 * DAY, "superseded")
+
+
+def test_stale_crl_tells_nothing(pki: Pki) -> None:
+    stale = pki.crls(this_update=NOW - 10 * DAY, next_update=NOW - 3 * DAY)
+    with pytest.raises(RevocationUnknownError, match="good until"):
+        validate(pki, pki.seal(), validator=pki.validator(stale))
+
+
+@pytest.mark.parametrize("which", ["none", "root only", "issuing only"])
+def test_every_certificate_below_the_anchor_needs_a_crl(pki: Pki, which: str) -> None:
+    root, issuing = pki.crls()
+    crls = {"none": [], "root only": [root], "issuing only": [issuing]}[which]
+    with pytest.raises(RevocationUnknownError, match="Agency" if which == "root only" else "issuing CA"):
+        validate(pki, pki.seal(), validator=pki.validator(crls))
+
+
+def test_seal_below_a_revoked_authority_is_refused() -> None:
+    pki = Pki()
+    pki.revoke(pki.issuing, NOW - 2 * DAY)
+    with pytest.raises(CertificateRevokedError, match="issuing CA"):
+        validate(pki, pki.seal())
+
+
+def test_verdict_about_the_past_stays_when_time_has_passed_and_new_crls_came() -> None:
+    pki = Pki()
+    seal = pki.seal()
+    old = pki.crls()
+    first = validate(pki, seal, NOW, pki.validator(old))
+    pki.revoke(seal, NOW + 30 * DAY)
+    new = pki.crls(this_update=NOW + 40 * DAY, next_update=NOW + 50 * DAY)
+    for crls in ((*old, *new), new):
+        assert validate(pki, seal, NOW, pki.validator(crls)).certificates == first.certificates
+    with pytest.raises(CertificateRevokedError):
+        validate(pki, seal, NOW + 45 * DAY, pki.validator((*old, *new)))
+
+
+def test_without_required_revocation_silence_is_accepted_and_a_revocation_is_not() -> None:
+    pki = Pki()
+    good, bad = pki.seal(), pki.revoked_seal(NOW - 2 * DAY)
+    silent = pki.validator([], require_revocation=False)
+    path = validate(pki, good, validator=silent)
+    assert (path.valid_from, path.valid_until) == (NOW - YEAR, NOW + YEAR)
+    heard = pki.validator([pki.crl()], require_revocation=False)
+    with pytest.raises(CertificateRevokedError):
+        validate(pki, bad, validator=heard)
+
+
+def test_without_required_revocation_a_stale_crl_decides_for_no_other_time(pki: Pki) -> None:
+    stale = pki.crls(this_update=NOW - 10 * DAY, next_update=NOW - 3 * DAY)
+    path = validate(pki, pki.seal(), validator=pki.validator(stale, require_revocation=False))
+    assert (path.valid_from, path.valid_until) == (NOW, NOW)
+
+
+# What is remembered.
+
+
+def test_good_path_is_remembered_for_the_times_to_which_it_applies(pki: Pki) -> None:
+    validator = pki.validator()
+    seal = pki.seal()
+    first = validate(pki, seal, NOW, validator)
+    same = x509.load_der_x509_certificate(seal.certificate.public_bytes(serialization.Encoding.DER))
+    assert validator.validate(same, at=first.valid_until, usage=KeyPurpose.SEAL) is first
+    with pytest.raises(RevocationUnknownError):
+        validate(pki, seal, first.valid_until + MOMENT, validator)
+
+
+def test_remembered_path_ends_with_a_later_revocation() -> None:
+    pki = Pki()
+    seal = pki.revoked_seal(NOW + DAY)
+    validator = pki.validator(pki.crls(this_update=NOW + 2 * DAY))
+    validate(pki, seal, NOW, validator)
+    with pytest.raises(CertificateRevokedError):
+        validate(pki, seal, NOW + DAY, validator)
+
+
+def test_path_remembered_for_one_purpose_is_none_for_another(pki: Pki) -> None:
+    validator = pki.validator()
+    validator.validate(pki.issuing.certificate, at=NOW, usage=KeyPurpose.CRL)
+    with pytest.raises(KeyUsageError):
+        validator.validate(pki.issuing.certificate, at=NOW, usage=KeyPurpose.SEAL)
+
+
+def test_memory_of_paths_is_bounded(pki: Pki) -> None:
+    validator = PathValidator(
+        pki.anchors(), RevocationData(pki.crls()), intermediates=[pki.issuing.certificate], cache_size=2
+    )
+    seals = [pki.seal(key=private_key("P-256", 1)) for _ in range(4)]
+    paths = [validate(pki, seal, validator=validator) for seal in seals]
+    assert validate(pki, seals[3], validator=validator) is paths[3]
+    assert validate(pki, seals[0], validator=validator) is not paths[0]
+
+
+def test_remembered_path_costs_microseconds(pki: Pki) -> None:
+    validator = pki.validator()
+    certificate = pki.seal().certificate
+    validator.validate(certificate, at=NOW, usage=KeyPurpose.SEAL)
+    started = time.perf_counter()
+    for _ in range(1000):
+        validator.validate(certificate, at=NOW, usage=KeyPurpose.SEAL)
+    # It takes 5 microseconds; building the path takes 3,000. The bound tells one from the other on a busy machine.
+    assert time.perf_counter() - started < 0.5
+
+
+def test_validator_is_shared_between_threads(pki: Pki) -> None:
+    validator = pki.validator()
+    seals = [pki.seal(key=private_key("P-256", 1)) for _ in range(10)]
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            for seal in seals:
+                assert validate(pki, seal, validator=validator).certificates[0] == seal.certificate
+        except BaseException as error:  # noqa: BLE001 (whatever it is, the test shall see it)
+            failures.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+
+
+def test_validator_works_inside_a_running_event_loop(pki: Pki) -> None:
+    async def work() -> CertificatePath:
+        return validate(pki, pki.seal())
+
+    assert len(asyncio.run(work()).certificates) == 3
+
+
+# Hostile input.
+
+
+def test_certificates_made_to_lengthen_the_search_do_not(pki: Pki) -> None:
+    one, two = private_key("P-256", 800), private_key("P-256", 801)
+    a, b = pki.authority("A", key=one), pki.authority("B", key=two)
+    crossed = [pki.authority("A", issuer=b, key=one).certificate for _ in range(MAX_INTERMEDIATES // 2)]
+    crossed += [pki.authority("B", issuer=a, key=two).certificate for _ in range(MAX_INTERMEDIATES // 2)]
+    seal = pki.certificate("Lost", issuer=a)
+    started = time.perf_counter()
+    with pytest.raises(PathNotFoundError):
+        pki.validator().validate(seal.certificate, intermediates=crossed, at=NOW, usage=KeyPurpose.SEAL)
+    assert time.perf_counter() - started < 5
+
+
+def test_too_many_certificates_along_are_refused(pki: Pki) -> None:
+    many = [pki.issuing.certificate] * (MAX_INTERMEDIATES + 1)
+    with pytest.raises(PathNotFoundError, match="came along"):
+        pki.validator().validate(pki.seal().certificate, intermediates=many, at=NOW, usage=KeyPurpose.SEAL)
+
+
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
+@pytest.mark.parametrize("bit", range(8))
+def test_any_changed_bit_of_a_certificate_is_refused(pki: Pki, bit: int) -> None:
+    der = pki.seal().certificate.public_bytes(serialization.Encoding.DER)
+    validator = pki.validator()
+    accepted = []
+    for position in range(len(der)):
+        changed = bytearray(der)
+        changed[position] ^= 1 << bit
+        try:
+            certificate = x509.load_der_x509_certificate(bytes(changed))
+        except (ValueError, x509.InvalidVersion):
+            continue
+        try:
+            validator.validate(certificate, at=NOW, usage=KeyPurpose.SEAL)
+        except PathError:
+            continue
+        accepted.append(position)
+    assert accepted == []
+
+
+def test_intermediate_that_cannot_be_read_is_refused(pki: Pki) -> None:
+    der = bytearray(pki.issuing.certificate.public_bytes(serialization.Encoding.DER))
+    position = der.rindex(b"Test issuing CA")
+    der[position] |= 0x80
+    damaged = x509.load_der_x509_certificate(bytes(der))
+    with pytest.raises(PathNotFoundError, match="not a well-formed"):
+        pki.validator().validate(pki.seal().certificate, intermediates=[damaged], at=NOW, usage=KeyPurpose.SEAL)
+
+
+def test_signature_with_unused_bits_is_refused(pki: Pki) -> None:
+    while True:  # every second signature ends in a zero bit
+        certificate = pki.seal(key=private_key("P-256", 1)).certificate
+        if certificate.signature[-1] & 1 == 0:
+            break
+    der = bytearray(certificate.public_bytes(serialization.Encoding.DER))
+    der[-len(certificate.signature) - 1] = 1
+    with pytest.raises(PathNotFoundError, match="whole number of octets"):
+        pki.validator().validate(x509.load_der_x509_certificate(bytes(der)), at=NOW, usage=KeyPurpose.SEAL)
+
+
+def test_time_without_a_zone_is_refused(pki: Pki) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        pki.validator().validate(
+            pki.seal().certificate,
+            at=datetime(2026, 11, 24),  # noqa: DTZ001
+            usage=KeyPurpose.SEAL,
+        )
+
+
+def test_time_in_another_zone_is_the_same_moment(pki: Pki) -> None:
+    validate(pki, pki.seal(), NOW.astimezone(ZoneInfo("Asia/Ho_Chi_Minh")))
+
+
+# Anchors.
+
+
+def test_anchors_are_read_from_a_folder_and_other_files_passed_over(tmp_path: Path, pki: Pki) -> None:
+    (tmp_path / "root.pem").write_bytes(pem([pki.root.certificate, pki.issuing.certificate]))
+    (tmp_path / "root.DER").write_bytes(pki.root.certificate.public_bytes(serialization.Encoding.DER))
+    (tmp_path / "README").write_text("not a certificate")
+    anchors = TrustAnchors.from_folder(tmp_path)
+    assert set(anchors.certificates) == {pki.root.certificate, pki.issuing.certificate}
+    assert anchors.identity == TrustAnchors([pki.issuing.certificate, pki.root.certificate]).identity
+    assert anchors.identity != pki.anchors().identity
+
+
+@pytest.mark.parametrize("folder", ["", "absent"])
+def test_folder_without_anchors_is_loud(tmp_path: Path, folder: str) -> None:
+    with pytest.raises(NoTrustAnchorsError):
+        TrustAnchors.from_folder(tmp_path / folder)
+
+
+def test_empty_set_and_bundle_of_anchors_are_loud() -> None:
+    with pytest.raises(NoTrustAnchorsError):
+        TrustAnchors([])
+    with pytest.raises(NoTrustAnchorsError):
+        TrustAnchors.from_bundle(b" \n")
+
+
+def test_damaged_anchor_is_named_and_not_passed_over(tmp_path: Path, pki: Pki) -> None:
+    (tmp_path / "a.pem").write_bytes(pem([pki.root.certificate]))
+    (tmp_path / "b.crt").write_bytes(b"damaged")
+    with pytest.raises(CertificateFormatError, match=r"b\.crt"):
+        TrustAnchors.from_folder(tmp_path)
+
+
+def test_bundle_is_read(pki: Pki) -> None:
+    assert TrustAnchors.from_bundle(pem([pki.root.certificate])).certificates == (pki.root.certificate,)
