@@ -9,6 +9,7 @@ canonicalization of a part, where lxml is wrong, they have to be given.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from signing.report import ValidationReport
 from signing.xades.verifier import verify
 from signing.xml import ParsedXml, XmlLimits, parse
 from tests.support.signing_keys import SIGNING_TIME, PlainKey, root_certificate, signing_key
+from tests.support.signing_keys import validator as fresh_validator
 
 DS = "http://www.w3.org/2000/09/xmldsig#"
 XADES = "http://uri.etsi.org/01903/v1.3.2#"
@@ -156,6 +158,11 @@ def x509_data(*certificates: x509.Certificate) -> str:
     return f"<ds:X509Data>{inside}</ds:X509Data>"
 
 
+def der(certificate: x509.Certificate) -> bytes:
+    """Its DER encoding."""
+    return certificate.public_bytes(Encoding.DER)
+
+
 def certificate_digest(certificate: x509.Certificate, method: str = SHA256) -> str:
     """``CertDigest`` of that certificate."""
     value = _b64(hashlib.new(_hash_name(method), certificate.public_bytes(Encoding.DER)).digest())
@@ -197,8 +204,11 @@ def report_on(
 
 
 def trusting() -> PathValidator:
-    """Trusts the test root, and asks for no CRL."""
-    return _TRUSTING
+    """Trusts the test root."""
+    return _trusting()
+
+
+_trusting = functools.cache(fresh_validator)
 
 
 class AcceptEveryPath(PathValidator):
@@ -234,9 +244,6 @@ class RefuseEveryPath(AcceptEveryPath):
         usage: KeyPurpose,
     ) -> CertificatePath:
         raise self._error
-
-
-_TRUSTING = PathValidator(TrustAnchors([root_certificate()]), RevocationData(()), require_revocation=False)
 
 
 def _signature(recipe: Recipe) -> str:
