@@ -32,9 +32,11 @@ from signing.asice import (
 )
 from signing.errors import ContainerError, XmlError
 from signing.namespaces import DS
+from signing.report import Indication
+from signing.xades.verifier import verify
 from signing.xml import MemorySource, XmlLimits, parse
 from signing.zip import ZipLimits
-from tests.support.signing_keys import SIGNING_TIME, signing_key
+from tests.support.signing_keys import SIGNING_TIME, VERIFICATION_TIME, signing_key, validator
 
 FILES = {
     "message.edxml": b"<edXML/>",
@@ -257,6 +259,30 @@ def test_a_message_is_parsed_straight_out_of_a_container() -> None:
 def test_parts_are_all_files_but_those_of_the_container_itself() -> None:
     with open_container(made()) as container:
         assert [part.uri for part in container.parts()] == [file_uri(name) for name in FILES]
+
+
+def verdict(data: bytes) -> Indication:
+    with open_container(data) as container:
+        (signatures,) = container.signature_documents()
+        (signature,) = signatures.signatures
+        return verify(
+            signatures.document, signature, container.parts(), validator=validator(), at=VERIFICATION_TIME
+        ).indication
+
+
+def test_our_verifier_passes_a_container_and_fails_it_with_a_file_changed_added_removed_or_renamed() -> None:
+    with zipfile.ZipFile(io.BytesIO(made())) as archive:
+        members = [(name, archive.read(name)) for name in archive.namelist() if name != "mimetype"]
+    (first, content), *rest = members
+    assert verdict(made()) is Indication.TOTAL_PASSED
+    assert verdict(zipped(members, compression=zipfile.ZIP_DEFLATED)) is Indication.TOTAL_PASSED
+    for changed in (
+        [(first, content + b" "), *rest],
+        [*members, ("added.txt", b"x")],
+        rest,
+        [("other.edxml", content), *rest],
+    ):
+        assert verdict(zipped(changed)) is not Indication.TOTAL_PASSED
 
 
 def test_unknown_member_is_named() -> None:

@@ -26,8 +26,10 @@ from signing.algorithms import DIGEST_URIS, SignatureAlgorithm
 from signing.errors import ContentError, SignatureCreationError
 from signing.namespaces import BASE64_TRANSFORM, DS, SIGNED_PROPERTIES_TYPE, XADES132
 from signing.parts import Base64Part, ElementPart, FilePart, Part
+from signing.report import Indication
 from signing.xades import signer
 from signing.xades.signer import sign
+from signing.xades.verifier import verify
 from signing.xml import CanonicalizationMethod, ParsedXml, XmlLimits, canonicalize, parse
 from tests.support.edxml_shapes import (
     ATTACHMENT,
@@ -41,7 +43,15 @@ from tests.support.edxml_shapes import (
     spliced,
     written,
 )
-from tests.support.signing_keys import SIGNING_TIME, PlainKey, certify, private_key, root_certificate, signing_key
+from tests.support.signing_keys import (
+    SIGNING_TIME,
+    VERIFICATION_TIME,
+    PlainKey,
+    certified,
+    root_certificate,
+    signing_key,
+    validator,
+)
 
 NS = {"ds": DS, "x": XADES132}
 EXCLUSIVE = CanonicalizationMethod.EXCLUSIVE
@@ -203,6 +213,23 @@ def test_element_that_rightly_leaves_the_default_namespace_is_signed() -> None:
     assert_signed(written(document), signing_key())
 
 
+@pytest.mark.parametrize("shape", SHAPES)
+def test_our_verifier_passes_what_was_written_and_fails_it_changed(shape: str) -> None:
+    data = written(sign_letter(SHAPES[shape], signing_key(), signing_key("RSA-2048")))
+    assert verdicts(data) == [Indication.TOTAL_PASSED] * 2
+    changed = data.replace(b"<edXML:OrganId>H29.901<", b"<edXML:OrganId>H29.902<")
+    assert changed != data
+    assert verdicts(changed) == [Indication.TOTAL_FAILED] * 2
+
+
+def verdicts(data: bytes) -> list[Indication]:
+    document = parse(data, XmlLimits())
+    return [
+        verify(document, signature, parts_of(document), validator=validator(), at=VERIFICATION_TIME).indication
+        for signature in signatures_in(document)
+    ]
+
+
 # --- the form ------------------------------------------------------------------------------------------------------
 
 
@@ -261,9 +288,7 @@ class IssuerSerial(core.Sequence):  # type: ignore[misc]
 
 @pytest.mark.parametrize("serial", [1, 127, 128, 255, 256, 2**64, 2**158 + 7])
 def test_serial_numbers_of_every_length_are_encoded_as_der(serial: int) -> None:
-    key = signing_key()
-    other = PlainKey(key.private_key, certify("Con dấu", key.private_key.public_key(), serial=serial), ())
-    encoded = signer._issuer_serial(other.certificate)
+    encoded = signer._issuer_serial(certified(signing_key().private_key, serial=serial).certificate)
     assert IssuerSerial.load(encoded, strict=True)["serial_number"].native == serial
     assert IssuerSerial.load(encoded, strict=True).dump(force=True) == encoded
 
@@ -469,7 +494,7 @@ def test_character_that_xml_cannot_hold_is_refused(document: ParsedXml) -> None:
 
 def test_key_of_another_certificate_is_refused(document: ParsedXml) -> None:
     for kind in ("P-256", "RSA-2048"):
-        mismatched = replace(signing_key(kind), private_key=private_key(kind, 1))
+        mismatched = replace(signing_key(kind), private_key=signing_key(kind, 1).private_key)
         refuse(document, [part(document)], "not the one of the key's certificate", key=mismatched)
 
 
@@ -492,8 +517,7 @@ def test_weak_or_foreign_key_is_refused(document: ParsedXml, kind: str) -> None:
         if kind == "RSA-1024"
         else ec.generate_private_key(ec.SECP256K1())
     )
-    key = PlainKey(weak, certify("Yếu", weak.public_key(), serial=5), ())
-    refuse(document, [part(document)], "too weak|neither RSA", key=key)
+    refuse(document, [part(document)], "too weak|neither RSA", key=certified(weak))
 
 
 def test_bad_base64_is_refused_by_its_own_error(document: ParsedXml) -> None:
