@@ -57,13 +57,17 @@ class LocalObjectStore:
         self._retention = retention
         self._serial = itertools.count()
         with _wrapped("the archive cannot be opened"):
+            missing = [folder for folder in root.absolute().parents if not folder.exists()]
             self._staging.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
             self._objects.mkdir(mode=_PRIVATE, exist_ok=True)
             # All shards now, so that no put has to think about the durability of the folder it writes into.
             for shard in range(256):
                 (self._objects / f"{shard:02x}").mkdir(mode=_PRIVATE, exist_ok=True)
-            for folder in (self._objects, root, root.absolute().parent):
+            for folder in (self._objects, root):
                 _fsync_folder(folder)
+            for folder in (root.absolute(), *missing):
+                with contextlib.suppress(PermissionError):  # a folder above that only its owner may list
+                    _fsync_folder(folder.parent)
 
     def stage(self) -> StagedObject:
         """Begin an object of unknown size (used as a context manager)."""

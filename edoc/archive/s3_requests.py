@@ -19,6 +19,7 @@ from email.utils import parsedate_to_datetime
 from enum import Enum
 from pathlib import Path
 from typing import BinaryIO, Final, cast
+from xml.etree.ElementTree import ParseError
 from xml.sax.saxutils import escape
 
 import certifi
@@ -35,8 +36,8 @@ from signing.xml import ByteSource
 
 PART_BYTES: Final = 8 << 20
 """The parts of a multipart upload: so much of an object is in memory at a time."""
-_FAILURES: Final = (MinioException, HTTPError, OSError, ValueError)
-"""What minio-py and urllib3 raise; ValueError for an answer that cannot be read."""
+_FAILURES: Final = (MinioException, HTTPError, OSError, ValueError, ParseError)
+"""What minio-py and urllib3 raise; the last two for an answer that cannot be read."""
 _ALREADY_THERE: Final = frozenset({"PreconditionFailed", "ConditionalRequestConflict", "NoSuchUpload"})
 """NoSuchUpload answers a completion that is sent a second time, because the first answer was lost."""
 _ABSENT: Final = frozenset({"NoSuchKey", "NoSuchVersion"})

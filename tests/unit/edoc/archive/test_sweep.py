@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from edoc.archive import sweep as sweep_module
 from edoc.archive.local import LocalObjectStore
-from edoc.archive.sweep import BATCH, SweepReport, sweep
+from edoc.archive.sweep import SweepReport, sweep
 from tests.support.object_store_conformance import digest
 
 GRACE = timedelta(days=1)
@@ -104,8 +105,9 @@ def test_stale_staged_files_are_removed(store: LocalObjectStore, tmp_path: Path)
     assert list((tmp_path / "archive" / "staging").iterdir()) == []
 
 
-def test_references_are_asked_for_in_batches(store: LocalObjectStore) -> None:
-    store.put_many([b"%d" % number for number in range(BATCH + 1)])
+def test_references_are_asked_for_in_batches(store: LocalObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sweep_module, "BATCH", 5)
+    store.put_many([b"%d" % number for number in range(6)])
     sizes: list[int] = []
 
     def all_referenced(digests: Sequence[str]) -> frozenset[str]:
@@ -114,8 +116,8 @@ def test_references_are_asked_for_in_batches(store: LocalObjectStore) -> None:
 
     report = sweep(store, all_referenced, later(), GRACE)
 
-    assert sizes == [BATCH, 1]
-    assert report == SweepReport(examined=BATCH + 1, deleted=0, retained=0, staged=0)
+    assert sizes == [5, 1]
+    assert report == SweepReport(examined=6, deleted=0, retained=0, staged=0)
 
 
 def test_a_grace_period_that_live_work_could_outlast_is_refused(store: LocalObjectStore) -> None:

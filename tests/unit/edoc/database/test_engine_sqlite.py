@@ -153,11 +153,11 @@ def test_processes_take_turns_at_writing(url: str) -> None:
         "        connection.execute(text('UPDATE directory_version SET version = version + 1'))\n"
         "engine.dispose()\n"
     )
-    processes = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(3)]
+    processes = [subprocess.Popen([sys.executable, "-c", program, url]) for _ in range(2)]
 
-    assert [each.wait(60) for each in processes] == [0, 0, 0]
+    assert [each.wait(60) for each in processes] == [0, 0]
     with read(engine) as connection:
-        assert connection.scalar(select(DirectoryVersionRow.version).where(DirectoryVersionRow.id == 7)) == 120
+        assert connection.scalar(select(DirectoryVersionRow.version).where(DirectoryVersionRow.id == 7)) == 80
     engine.dispose()
 
 
