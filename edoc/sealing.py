@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from edoc.envelope.codec import encode, signable_parts, signature_parent
+from edoc.envelope.codec import encode, seal_place
 from edoc.envelope.model import Message
 from keys.store import SigningKey
 from signing.xades.signer import sign
@@ -23,10 +23,11 @@ def seal_message(message: Message, key: SigningKey, at: datetime, claimed_roles:
         SignatureCreationError: the key cannot seal it.
     """
     document = encode(message)
+    place = seal_place(document)
     sign(
         document,
-        signable_parts(document),
-        parent=signature_parent(document),
+        place.parts,
+        parent=place.header,
         key=key,
         signing_time=at,
         claimed_roles=claimed_roles,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
-from typing import Self
+from typing import Final, Self
 from uuid import UUID
 
 from sqlalchemy import Connection, select, tuple_
@@ -27,6 +27,10 @@ from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party, Seal
 from edoc.evidence.rows import acceptance_occasion, add_evidence, consignment_occasion
 from edoc.exchange import Exchange
 from edoc.identifiers import uuid7
+
+
+TICK: Final = timedelta(microseconds=1)
+"""What happens in one transaction is told one tick apart, so that identifiers sort in the order of cause."""
 
 
 @dataclass(frozen=True)
@@ -174,7 +178,7 @@ class AcceptDocument:
         return self.exchange.issuer.seal(replace(statement, sender=sender))
 
     def _seal_consignment(self, now: datetime, numbers: _Numbers, accepted: SealedEvidence) -> SealedEvidence:
-        statement = self._statement(now, EvidenceType.CONTENT_CONSIGNMENT)
+        statement = self._statement(now + TICK, EvidenceType.CONTENT_CONSIGNMENT)
         recipients = tuple(
             replace(party, sequence=number)
             for party, number in zip(statement.recipients, numbers.recipients, strict=True)
@@ -225,8 +229,8 @@ class AcceptDocument:
     ) -> tuple[ReceiptDelivery, ...]:
         document = self.document
         deliveries = []
-        for recipient, number in zip(document.recipients, numbers.recipients, strict=True):
-            delivery_id = uuid7(now, self.exchange.random)
+        for position, (recipient, number) in enumerate(zip(document.recipients, numbers.recipients, strict=True), 1):
+            delivery_id = uuid7(now + position * TICK, self.exchange.random)
             rows.add(
                 DeliveryRow,
                 id=delivery_id,
@@ -275,7 +279,6 @@ class AcceptDocument:
         happened = partial(
             add_event,
             rows,
-            occurred_at=accepted.evidence.event_time,
             message_sha256=document.sha256,
             random=self.exchange.random,
             document_pk=document_pk,
@@ -284,6 +287,7 @@ class AcceptDocument:
             EventType.SUBMISSION_ACCEPTANCE,
             agency_id=document.sender.id,
             sequence=numbers.sender,
+            occurred_at=accepted.evidence.event_time,
             evidence_sha256=accepted.sha256,
         )
         for recipient, number, delivery in zip(document.recipients, numbers.recipients, deliveries, strict=True):
@@ -291,6 +295,7 @@ class AcceptDocument:
                 EventType.CONTENT_CONSIGNMENT,
                 agency_id=recipient.agency.id,
                 sequence=number,
+                occurred_at=consigned.evidence.event_time,
                 evidence_sha256=consigned.sha256,
                 delivery_id=delivery.id,
             )

@@ -16,13 +16,16 @@ from edoc.errors import MessageError
 from edoc.evidence.codec import read_evidence
 from edoc.evidence.errors import EvidenceFormatError
 from edoc.evidence.model import Evidence
-from keys.certificates import agency_code, fingerprint, subject_text
+from keys.certificates import CertificateRole, agency_code, fingerprint, role_of, subject_text
 from keys.trust import PathValidator
 from signing.namespaces import DS
 from signing.parts import ElementPart, Part
 from signing.report import Indication, ValidationReport
 from signing.xades.verifier import SignaturePresence, classify, verify
 from signing.xml import ParsedXml
+
+_AGENCY_ROLES: Final = (CertificateRole.AGENCY_SEAL, None)
+"""A certificate whose authority does not say what it is for may be an agency's; an officer's is none."""
 
 SIGNATURE_TAG: Final = f"{{{DS}}}Signature"
 
@@ -150,7 +153,7 @@ def _check_sender(
     """One of the seals that passed is the agency's own, or the exchange's where it reports in the agency's name."""
     signers = [report.signer for report in reports if report.passed and report.signer is not None]
     for signer in signers:
-        if normalized_code(agency_code(signer) or "") == normalized_code(code):
+        if role_of(signer) in _AGENCY_ROLES and normalized_code(agency_code(signer) or "") == normalized_code(code):
             return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, f"the seal is that of {code}")
         if on_behalf and trust.is_exchange_seal(signer):
             reason = f"reported by the exchange in the name of {code}, under its own seal"

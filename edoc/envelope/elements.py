@@ -11,13 +11,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
+from unicodedata import normalize
 
 from lxml import etree
 
 from edoc.envelope.codes import is_code, normalize_code
 from edoc.envelope.findings import Findings
 from edoc.envelope.limits import MessageLimits
-from edoc.envelope.scalars import max_length, normalize_text, parse_date, parse_integer, parse_timestamp
+from edoc.envelope.scalars import (
+    MAX_LENGTH,
+    MAX_SCALAR_LENGTH,
+    max_length,
+    normalize_text,
+    parse_date,
+    parse_integer,
+    parse_timestamp,
+)
 from edoc.envelope.vocabulary import Names, Vocabulary
 from edoc.vietnam import VIETNAM
 from signing.xml import ParsedXml
@@ -105,10 +114,21 @@ class ElementReader:
 
     def optional(self, group: Group, name: str, length_of: str | None = None) -> str | None:
         """The text of the only child of that name; ``None`` when absent, empty or refused."""
-        if name not in group.members:
+        found = group.members.get(name)
+        if found is None:
             return None
-        child = self.one(group, name)
-        return None if child is None else self.text(child, f"{group.path}/{name}", max_length(length_of or name))
+        child = found[0]
+        longest = MAX_LENGTH.get(length_of or name, MAX_SCALAR_LENGTH)
+        if len(found) == 1 and not len(child):
+            # Almost every field of almost every letter: one element, a text of a fitting length.
+            raw = child.text
+            if raw is None:
+                return None
+            raw = raw.strip()
+            if len(raw) <= longest and raw not in self._markers:
+                return (raw if raw.isascii() else normalize("NFC", raw)) or None
+        self.one(group, name)
+        return self.text(child, f"{group.path}/{name}", longest)
 
     def required(self, group: Group, name: str, length_of: str | None = None) -> str:
         """The text of the only child of that name; absent and empty are refused."""

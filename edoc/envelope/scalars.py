@@ -60,13 +60,13 @@ notation, ``date`` any date or time."""
 
 MAX_AMOUNT: Final = 999
 """Three digits (Decree 30/2020/ND-CP Appendix VI)."""
-_MAX_SCALAR_LENGTH: Final = 10
+MAX_SCALAR_LENGTH: Final = 10
 """Of integers, booleans and codes, which are read leniently; times four, as for texts."""
 
 
 def max_length(name: str) -> int:
     """The length of a field in characters, by its name or by parent and name."""
-    return MAX_LENGTH.get(name, _MAX_SCALAR_LENGTH)
+    return MAX_LENGTH.get(name, MAX_SCALAR_LENGTH)
 
 
 def normalize_text(text: str) -> str:
