@@ -235,6 +235,8 @@ def _resolve_element(reference: Reference, signature: ParsedSignature, matching:
             "sign exactly the parts of the message, each in its own place",
         )
     _see(part, matching)
+    if isinstance(part, Base64Part):
+        _check_label(part, reference, reference.uri[1:])
     if reference.base64:
         if not isinstance(part, Base64Part):
             raise SignatureFormatError(
@@ -269,8 +271,19 @@ def _resolve_content(reference: Reference, matching: _Matching) -> Resolved:
             "reference.not_found", f"{reference.name} leads to no attachment", "send the message as it was signed"
         )
     _require_bytes(reference)
+    _check_label(part, reference, name)
     _see(part, matching)
     return Resolved(reference, part)
+
+
+def _check_label(part: Base64Part, reference: Reference, name: str) -> None:
+    """What a file is called is signed elsewhere, under its label: or else two files could change places."""
+    if part.label != name:
+        raise SignatureConstraintsError(
+            "reference.label",
+            f"{reference.name} leads to the content of {part.label}",
+            "give each encoded content the Id by which the signed manifest calls it",
+        )
 
 
 def _resolve_file(reference: Reference, matching: _Matching) -> Resolved:

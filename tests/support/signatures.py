@@ -16,11 +16,13 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
+from keys.memory import PrivateKey
 from keys.store import DigestAlgorithm
 from keys.trust import CertificatePath, KeyPurpose, PathValidator, RevocationData, TrustAnchors
 from signing.parts import Base64Part, ElementPart, Part
@@ -161,6 +163,19 @@ def x509_data(*certificates: x509.Certificate) -> str:
 def der(certificate: x509.Certificate) -> bytes:
     """Its DER encoding."""
     return certificate.public_bytes(Encoding.DER)
+
+
+def self_signed_copy(certificate: x509.Certificate, key: PrivateKey) -> x509.Certificate:
+    """A certificate with the same names and extensions for another key, signed with that very key."""
+    return x509.CertificateBuilder(
+        subject_name=certificate.subject,
+        issuer_name=certificate.issuer,
+        public_key=key.public_key(),
+        serial_number=certificate.serial_number,
+        not_valid_before=certificate.not_valid_before_utc,
+        not_valid_after=certificate.not_valid_after_utc,
+        extensions=list(certificate.extensions),
+    ).sign(key, hashes.SHA256())
 
 
 def certificate_digest(certificate: x509.Certificate, method: str = SHA256) -> str:

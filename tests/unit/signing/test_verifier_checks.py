@@ -9,8 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ed25519
 from lxml import etree
 
 from keys.errors import (
@@ -47,7 +46,7 @@ from tests.support.signatures import (
     Ref,
     substitution,
 )
-from tests.support.signing_keys import SIGNING_TIME, PlainKey, certified, root_certificate, signing_key
+from tests.support.signing_keys import SIGNING_TIME, certified, root_certificate, signing_key
 
 FAILED, UNKNOWN = Indication.TOTAL_FAILED, Indication.INDETERMINATE
 FORMAT = SubIndication.FORMAT_FAILURE
@@ -308,6 +307,15 @@ REFERENCES = {
     "document named twice": Refused(Recipe(references=WHOLE * 2, xades=False), "reference.doubled", CONSTRAINTS),
     "KeyInfo named twice": Refused(
         also(Ref("#key-info"), Ref("#key-info")), "reference.doubled", CONSTRAINTS, says="KeyInfo"
+    ),
+    "content under another label": Refused(
+        Recipe(
+            document=LETTER.replace('"file-1"', '"fileA"'),
+            references=(*DETACHED[:2], Ref("#fileA", (BASE64,)), *DETACHED[3:]),
+        ),
+        "reference.label",
+        CONSTRAINTS,
+        says="file-1",
     ),
     "part not covered": Refused(Recipe(references=DETACHED[1:]), "coverage.missing", CONSTRAINTS, says="MessageHeader"),
     "file not covered": Refused(
@@ -610,21 +618,6 @@ def test_without_a_signing_time_a_revoked_certificate_leaves_it_open() -> None:
     assert report.sub_indication is SubIndication.REVOKED_NO_POE
 
 
-def test_a_certificate_of_another_authority_has_no_path() -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    stranger = x509.CertificateBuilder(
-        subject_name=root_certificate().subject,
-        issuer_name=root_certificate().subject,
-        public_key=key.public_key(),
-        serial_number=7,
-        not_valid_before=root_certificate().not_valid_before_utc,
-        not_valid_after=root_certificate().not_valid_after_utc,
-        extensions=list(SEAL.certificate.extensions),
-    ).sign(key, hashes.SHA256())
-    report = made.report_on(made.make(Recipe(key=PlainKey(key, stranger, ()))))
-    assert report.sub_indication is SubIndication.NO_CERTIFICATE_CHAIN_FOUND
-
-
 @pytest.mark.parametrize(("kind", "says"), [("RSA-1024", "RSA of 1024 bits"), ("secp256k1", "ECDSA on secp256k1")])
 def test_a_weak_key_is_refused_even_where_the_path_is_good(kind: str, says: str) -> None:
     report = made.report_on(made.make(Recipe(key=certified(private_key(kind)))), validator=made.AcceptEveryPath())
@@ -705,7 +698,7 @@ def test_one_element_expected_as_two_parts_is_not_covered_twice() -> None:
     def twice(document: ParsedXml) -> list[Part]:
         parts = made.letter_parts(document)
         assert isinstance(parts[2], Base64Part)
-        return [*parts, replace(parts[2], label="again")]
+        return [*parts, replace(parts[2], media_type="text/plain")]
 
     assert rules(made.make(Recipe()), twice) == ["coverage.missing"]
 
