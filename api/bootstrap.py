@@ -25,6 +25,7 @@ from edoc.acceptance.steps import NoObserver, StepObserver
 from edoc.archive.local import LocalObjectStore
 from edoc.archive.objects import ObjectStore
 from edoc.archive.s3 import S3ObjectStore
+from edoc.archive.s3_lock import LockStatus
 from edoc.archive.s3_requests import LockMode, open_client
 from edoc.database.engine import open_engine
 from edoc.database.group_commit import GroupCommit
@@ -63,6 +64,13 @@ class Program:
     trust: ReloadingTrust
     seals: KeyStore
     """The seals of agencies that the exchange holds, by the agencies' codes."""
+    lock_status: LockStatus | None
+    """How well the object store keeps its lock, as tried at the start; None where no lock is asked for."""
+
+    @property
+    def temporary_folder(self) -> Path:
+        """Where large files wait that are neither received nor archived: uploads, exports being made."""
+        return self.settings.archive_folder / "staging"
 
     def close(self) -> None:
         """Close the connections."""
@@ -91,9 +99,10 @@ def build_program(
                 "run `edoc init`, which makes or upgrades them and keeps what is there",
             )
         trust = ReloadingTrust(settings.trust_folder, time.monotonic, _report_trust_failure)
+        store = open_archive(settings, clock)
         exchange = Exchange(
             engine=engine,
-            store=open_archive(settings, clock),
+            store=store,
             issuer=open_issuer(settings),
             validator=trust,
             clock=clock,
@@ -103,10 +112,12 @@ def build_program(
             policy=policy_of(settings),
             observer=observer or NoObserver(),
         )
+        locks = isinstance(store, S3ObjectStore) and settings.s3_lock is not S3Lock.NONE
+        lock_status = store.check_lock() if locks else None
     except BaseException:
         engine.dispose()
         raise
-    return Program(settings, exchange, trust, open_seals(settings))
+    return Program(settings, exchange, trust, open_seals(settings), lock_status)
 
 
 def build_exchange(

@@ -1,0 +1,74 @@
+"""``/inbox`` and ``/sent``: what an agency received and sent, newest first."""
+
+from __future__ import annotations
+
+from flask import Response
+from flask_openapi3 import APIBlueprint, Tag
+
+from api.rest import examples
+from api.rest.answers import BASE, SECURITY, described, json_answer, problems
+from api.rest.authentication import caller
+from api.rest.context import exchange
+from api.rest.models import InboxItem, InboxPage, InboxQuery, Paging, SentItem, SentPage
+from api.rest.paging import read_cursor, write_cursor
+from edoc.access.tokens import Scope
+from edoc.database.engine import read
+from edoc.delivery import inbox
+
+blueprint = APIBlueprint(
+    "mailboxes",
+    __name__,
+    url_prefix=BASE,
+    abp_tags=[Tag(name="Receiving", description="Nhận văn bản")],
+    abp_security=SECURITY,
+)
+
+
+@blueprint.get(
+    "/inbox",
+    operation_id="listInbox",
+    responses={200: described(InboxPage, "A page of deliveries", examples.INBOX)} | problems(401, 403),
+)
+def list_inbox(query: InboxQuery) -> Response:
+    """List the deliveries to the caller's agency, newest first (scope receive).
+
+    Looking at the list hands nothing over: that happens when content is first read.
+    """
+    who = caller(Scope.RECEIVE)
+    wanted, before = _filter(query), read_cursor(query.cursor)
+    with read(exchange().engine) as connection:
+        page = inbox.list_inbox(connection, who.agency_id, wanted, before, query.limit)
+    items = [InboxItem.model_validate(each) for each in page.items]
+    return json_answer(InboxPage(items=items, next=write_cursor(page.next_before)))
+
+
+@blueprint.get(
+    "/sent",
+    operation_id="listSent",
+    responses={200: described(SentPage, "A page of documents", examples.SENT)} | problems(401, 403),
+)
+def list_sent(query: Paging) -> Response:
+    """List the documents that the caller's agency sent, newest first (scope send)."""
+    who = caller(Scope.SEND)
+    before = read_cursor(query.cursor)
+    with read(exchange().engine) as connection:
+        page = inbox.list_sent(connection, who.agency_id, before, query.limit)
+    items = [SentItem.model_validate(each) for each in page.items]
+    return json_answer(SentPage(items=items, next=write_cursor(page.next_before)))
+
+
+def _filter(query: InboxQuery) -> inbox.DeliveryFilter:
+    """What the query asks for.
+
+    Raises:
+        UnknownAgencyError: nobody has the sender's code.
+    """
+    directory = exchange().directory.current()
+    return inbox.DeliveryFilter(
+        state=query.state,
+        since=query.since,
+        until=query.until,
+        type_name=query.type,
+        sender_id=None if query.sender is None else directory.find(query.sender).id,
+        priority=query.priority,
+    )

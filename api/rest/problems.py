@@ -1,0 +1,347 @@
+"""Every error as problem details (RFC 9457): one place decides what a caller is told.
+
+A problem says in ``errors`` what was wrong where, under which rule, and what helps. Titles come in Vietnamese and
+English, as the caller prefers; facts stay as the service tells them. What is the exchange's own fault is not told in
+detail, but written into the log under the request's identifier, which the answer carries.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any, Final
+
+import structlog
+from flask import Flask, Response, json, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from api import errors as api_errors
+from api.rest import errors as rest_errors
+from api.rest.context import request_id
+from edoc import errors as edoc_errors
+from edoc.acceptance import errors as acceptance
+from edoc.access import errors as access
+from edoc.database import errors as database
+from edoc.delivery import errors as delivery
+from edoc.directory import errors as directory
+from edoc.errors import Violation
+from edoc.evidence.errors import EvidenceFormatError
+from keys import errors as keys
+from schemas import errors as schemas
+from signing import errors as signing
+
+MEDIA_TYPE: Final = "application/problem+json"
+_REALM: Final = 'Bearer realm="edoc"'
+
+
+@dataclass(frozen=True)
+class ProblemKind:
+    """What a caller is told about errors of one kind."""
+
+    name: str
+    status: HTTPStatus
+    vi: str
+    en: str
+    retry_after: int | None = None
+    """Seconds after which trying again may help."""
+    is_told: bool = True
+    """Whether the error's own words go out."""
+
+    @property
+    def uri(self) -> str:
+        """The problem's type."""
+        return f"urn:edoc:problem:{self.name}"
+
+
+def _kind(name: str, status: HTTPStatus, vi: str, en: str, retry_after: int | None = None) -> ProblemKind:
+    return ProblemKind(name, status, vi, en, retry_after)
+
+
+def _own_fault(name: str, vi: str, en: str) -> ProblemKind:
+    return ProblemKind(name, HTTPStatus.INTERNAL_SERVER_ERROR, vi, en, is_told=False)
+
+
+def _unavailable(name: str, vi: str, en: str, retry_after: int) -> ProblemKind:
+    return ProblemKind(name, HTTPStatus.SERVICE_UNAVAILABLE, vi, en, retry_after, is_told=False)
+
+
+_INTERNAL: Final = _own_fault("internal", "Lỗi của trục liên thông", "The exchange has failed")
+_SET_UP: Final = _own_fault("set-up", "Trục liên thông chưa được cài đặt đúng", "The exchange is not set up properly")
+_KEYS: Final = _own_fault("keys", "Không dùng được khóa của trục liên thông", "A key of the exchange cannot be used")
+_CERTIFICATE: Final = _kind(
+    "certificate", HTTPStatus.UNPROCESSABLE_ENTITY, "Chứng thư số không được chấp nhận", "A certificate is not accepted"
+)
+_DATABASE_BUSY: Final = _unavailable("database-busy", "Cơ sở dữ liệu đang bận", "The database is busy", 1)
+_DATABASE: Final = _unavailable(
+    "database-unavailable", "Không truy cập được cơ sở dữ liệu", "The database is unavailable", 5
+)
+_ARCHIVE: Final = _unavailable(
+    "archive-unavailable", "Không truy cập được kho lưu trữ", "The archive is unavailable", 5
+)
+_ARCHIVE_DAMAGED: Final = ProblemKind(
+    "archive-damaged",
+    HTTPStatus.INTERNAL_SERVER_ERROR,
+    "Kho lưu trữ bị mất hoặc hỏng dữ liệu",
+    "The archive has lost or altered content",
+)
+_INVALID: Final = _kind(
+    "invalid-request", HTTPStatus.UNPROCESSABLE_ENTITY, "Yêu cầu không hợp lệ", "The request is not valid"
+)
+_AGENCY: Final = _kind(
+    "agency", HTTPStatus.UNPROCESSABLE_ENTITY, "Mã cơ quan, đơn vị không dùng được", "An agency's code cannot be used"
+)
+_REFUSED: Final = _kind("refused", HTTPStatus.UNPROCESSABLE_ENTITY, "Văn bản bị từ chối", "The message is refused")
+_FORBIDDEN: Final = _kind("forbidden", HTTPStatus.FORBIDDEN, "Không được phép", "Not allowed")
+_NOT_FOUND: Final = _kind("not-found", HTTPStatus.NOT_FOUND, "Không tìm thấy", "Not found")
+_TOKEN: Final = _kind("token", HTTPStatus.UNAUTHORIZED, "Mã truy cập không hợp lệ", "The token is not valid")
+_FILE: Final = _kind("file", HTTPStatus.UNPROCESSABLE_ENTITY, "Tệp không hợp lệ", "The file is not valid")
+
+KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
+    # keys
+    keys.KeysError: _KEYS,
+    keys.KeyNotFoundError: _KEYS,
+    keys.KeyStoreError: _KEYS,
+    keys.KeyUnavailableError: _unavailable(
+        "key-unavailable", "Khóa tạm thời không ký được", "A key cannot sign now", 30
+    ),
+    keys.CertificateFormatError: _CERTIFICATE,
+    keys.NoTrustAnchorsError: _SET_UP,
+    keys.PathError: _CERTIFICATE,
+    keys.PathNotFoundError: _CERTIFICATE,
+    keys.CertificateExpiredError: _CERTIFICATE,
+    keys.CertificateNotYetValidError: _CERTIFICATE,
+    keys.CertificateRevokedError: _CERTIFICATE,
+    keys.RevocationUnknownError: _CERTIFICATE,
+    keys.KeyUsageError: _CERTIFICATE,
+    keys.WeakKeyError: _CERTIFICATE,
+    keys.AuthorityError: _INTERNAL,
+    # schemas
+    schemas.SchemaError: _SET_UP,
+    schemas.SchemaUnavailableError: _SET_UP,
+    # signing
+    signing.SigningError: _INTERNAL,
+    signing.XmlError: _kind("xml", HTTPStatus.BAD_REQUEST, "Không đọc được tệp XML", "The XML cannot be read"),
+    signing.XmlLimitError: _kind(
+        "too-large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Tệp quá lớn", "The file is too large"
+    ),
+    signing.ContentError: _FILE,
+    signing.AlgorithmRefusedError: _kind(
+        "algorithm", HTTPStatus.UNPROCESSABLE_ENTITY, "Thuật toán không được chấp nhận", "An algorithm is not accepted"
+    ),
+    signing.SignatureCreationError: _KEYS,
+    signing.ContainerError: _FILE,
+    signing.TrustListError: _SET_UP,
+    # edoc
+    edoc_errors.EdocError: _INTERNAL,
+    edoc_errors.MessageError: _kind(
+        "message",
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        "Gói tin không đúng định dạng edXML",
+        "The message breaks the format",
+    ),
+    edoc_errors.ArchiveError: _ARCHIVE,
+    edoc_errors.ObjectNotFoundError: _ARCHIVE_DAMAGED,
+    edoc_errors.ObjectCorruptError: _ARCHIVE_DAMAGED,
+    edoc_errors.RetentionError: _INTERNAL,
+    acceptance.AcceptanceError: _REFUSED,
+    acceptance.RefusedError: _REFUSED,
+    acceptance.ConflictError: _kind(
+        "conflict", HTTPStatus.CONFLICT, "Mã văn bản đã được dùng cho nội dung khác", "The DocumentId is taken"
+    ),
+    acceptance.SenderMismatchError: _kind(
+        "sender", HTTPStatus.FORBIDDEN, "Không được gửi thay cơ quan này", "You may not send for this agency"
+    ),
+    acceptance.VerificationUnavailableError: _kind(
+        "verification-unavailable",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Tạm thời chưa kiểm tra được chữ ký số",
+        "The seal cannot be judged now",
+        60,
+    ),
+    acceptance.DirectoryChangedError: _kind(
+        "directory-changed",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Danh mục cơ quan vừa thay đổi",
+        "The directory is changing",
+        1,
+    ),
+    access.AccessError: _FORBIDDEN,
+    access.InvalidTokenError: _TOKEN,
+    access.MissingScopeError: _kind(
+        "scope", HTTPStatus.FORBIDDEN, "Mã truy cập không có quyền này", "The token does not allow this"
+    ),
+    access.NotYoursError: _NOT_FOUND,
+    delivery.DeliveryError: _REFUSED,
+    delivery.UnknownDeliveryError: _NOT_FOUND,
+    delivery.TransitionError: _kind(
+        "transition", HTTPStatus.CONFLICT, "Trạng thái này không thể tiếp theo", "The state cannot follow"
+    ),
+    directory.DirectoryError: _AGENCY,
+    directory.UnknownAgencyError: _AGENCY,
+    directory.AgencyExpiredError: _AGENCY,
+    directory.AgencyNotYetValidError: _AGENCY,
+    directory.DirectoryFileError: _FILE,
+    directory.SealBindingError: _kind(
+        "seal-binding", HTTPStatus.CONFLICT, "Không gắn được chứng thư số", "The certificate cannot be bound"
+    ),
+    EvidenceFormatError: _FILE,
+    database.DatabaseError: _INTERNAL,
+    database.DatabaseUnavailableError: _DATABASE,
+    database.UnsafeDatabaseError: _SET_UP,
+    database.SchemaVersionError: _SET_UP,
+    database.RetryableError: _DATABASE_BUSY,
+    database.RowConflictError: _DATABASE_BUSY,
+    # api
+    api_errors.ApiError: _INTERNAL,
+    api_errors.SettingsError: _SET_UP,
+    api_errors.NotInitializedError: _SET_UP,
+    api_errors.SecretFileError: _SET_UP,
+    rest_errors.InvalidRequestError: _INVALID,
+    rest_errors.MediaTypeError: _kind(
+        "media-type",
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        "Kiểu nội dung không được hỗ trợ",
+        "The media type is not supported",
+    ),
+    rest_errors.MissingTokenError: _kind(
+        "token-missing", HTTPStatus.UNAUTHORIZED, "Thiếu mã truy cập", "The token is missing"
+    ),
+    rest_errors.SealNotHeldError: _kind(
+        "seal-not-held",
+        HTTPStatus.FORBIDDEN,
+        "Trục liên thông không giữ khóa con dấu của cơ quan",
+        "The exchange does not hold the agency's seal",
+    ),
+    rest_errors.UnsatisfiableRangeError: _kind(
+        "range", HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "Khoảng dữ liệu không tồn tại", "The range does not exist"
+    ),
+    ValidationError: _INVALID,
+}
+"""What each error means to a caller. A test fails for a class that is not here."""
+
+_BY_STATUS: Final[Mapping[int, ProblemKind]] = {
+    400: _kind("bad-request", HTTPStatus.BAD_REQUEST, "Yêu cầu không đọc được", "The request cannot be read"),
+    404: _NOT_FOUND,
+    405: _kind("method", HTTPStatus.METHOD_NOT_ALLOWED, "Phương thức không được hỗ trợ", "The method is not supported"),
+    408: _kind("timeout", HTTPStatus.REQUEST_TIMEOUT, "Hết thời gian chờ", "The request took too long"),
+    413: KINDS[signing.XmlLimitError],
+    415: KINDS[rest_errors.MediaTypeError],
+}
+"""What werkzeug refuses by itself."""
+
+_PYDANTIC_CLASSES: Final = (
+    ("missing", "N"),
+    ("too_long", "R"),
+    ("too_short", "R"),
+    ("greater_than", "R"),
+    ("less_than", "R"),
+    ("_type", "T"),
+    ("_parsing", "T"),
+)
+
+
+def kind_of(error: Exception) -> ProblemKind:
+    """What a caller is told about an error; of a class that nobody thought of, only that the exchange has failed."""
+    if isinstance(error, HTTPException):
+        return _BY_STATUS.get(error.code or 500) or (_BY_STATUS[400] if 400 <= (error.code or 500) < 500 else _INTERNAL)
+    for each in type(error).__mro__:
+        if each in KINDS:
+            return KINDS[each]
+    return _INTERNAL
+
+
+def render(error: Exception) -> Response:
+    """The answer to a request that ended with ``error``."""
+    kind = kind_of(error)
+    language = request.accept_languages.best_match(["vi", "en"], "vi")
+    body: dict[str, Any] = {
+        "type": kind.uri,
+        "title": kind.en if language == "en" else kind.vi,
+        "status": kind.status.value,
+        "detail": _detail(error, kind),
+        "instance": f"urn:edoc:request:{request_id()}",
+    }
+    if items := _items(error):
+        body["errors"] = items
+    if isinstance(error, acceptance.RefusedError) and error.evidence is not None:
+        body["rejection"] = base64.b64encode(error.evidence.body).decode()
+    response = Response(json.dumps(body), kind.status, mimetype=MEDIA_TYPE)
+    response.headers["Content-Language"] = language
+    response.headers["Cache-Control"] = "no-store"
+    _add_headers(response, error, kind)
+    return response
+
+
+def register(app: Flask) -> None:
+    """Have every error of the application rendered here."""
+    app.register_error_handler(Exception, _handle)
+
+
+def _handle(error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.response is not None:
+        return Response(response=error.response.get_data(), status=error.code)  # pragma: no cover - nobody aborts so
+    kind = kind_of(error)
+    if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        structlog.get_logger("edoc.rest").error("request failed", problem=kind.name, exc_info=error)
+    return render(error)
+
+
+def _detail(error: Exception, kind: ProblemKind) -> str:
+    if isinstance(error, HTTPException):
+        return error.description or kind.en
+    if isinstance(error, ValidationError):
+        return f"{error.error_count()} fields are not valid; see errors"
+    if not kind.is_told:
+        return f"{kind.en}; the log says why, under request {request_id()}"
+    return str(error)
+
+
+def _items(error: Exception) -> list[dict[str, str]]:
+    if isinstance(error, edoc_errors.MessageError | acceptance.RefusedError | rest_errors.InvalidRequestError):
+        return [_violation(each) for each in error.violations]
+    if isinstance(error, signing.XmlError):
+        item = {"code": f"T.{error.rule}", "field": "body", "rule": error.rule}
+        return [item | {"reason": error.reason, "remedy": error.remedy}]
+    if isinstance(error, ValidationError):
+        return [
+            _invalid_field(".".join(map(str, each["loc"])), each["type"], each["msg"])
+            for each in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+    return []
+
+
+def _violation(violation: Violation) -> dict[str, str]:
+    return {
+        "code": violation.code,
+        "field": violation.field,
+        "reason": violation.reason,
+        "remedy": violation.remedy,
+    }
+
+
+def _invalid_field(field: str, kind: str, message: str) -> dict[str, str]:
+    letter = next((letter for part, letter in _PYDANTIC_CLASSES if part in kind), "M")
+    remedy = "give this field" if letter == "N" else "give a value as the API's description says"
+    return {"code": f"{letter}.{field}", "field": field, "reason": message, "remedy": remedy}
+
+
+def _add_headers(response: Response, error: Exception, kind: ProblemKind) -> None:
+    if kind.retry_after is not None:
+        response.headers["Retry-After"] = str(kind.retry_after)
+    if isinstance(error, rest_errors.MissingTokenError):
+        response.headers["WWW-Authenticate"] = _REALM
+    elif isinstance(error, access.InvalidTokenError):
+        response.headers["WWW-Authenticate"] = f'{_REALM}, error="invalid_token"'
+    elif isinstance(error, access.MissingScopeError):
+        response.headers["WWW-Authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{error.scope}"'
+    elif isinstance(error, rest_errors.UnsatisfiableRangeError):
+        response.headers["Content-Range"] = f"bytes */{error.size}"
+    elif isinstance(error, rest_errors.MediaTypeError):
+        response.headers["Accept"] = ", ".join(error.accepted)
+    elif isinstance(error, HTTPException):
+        for name, value in error.get_headers():
+            if name.lower() == "allow":
+                response.headers["Allow"] = value

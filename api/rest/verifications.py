@@ -1,0 +1,77 @@
+"""``/verifications``: judging any file that the exchange emits."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from flask import Response, request
+from flask_openapi3 import APIBlueprint, Tag
+
+from api.rest import examples
+from api.rest.answers import BASE, SECURITY, described, json_answer, problems, request_body
+from api.rest.authentication import caller
+from api.rest.context import exchange, program
+from api.rest.downloads import OCTETS
+from api.rest.models import Verification, VerificationQuery
+from edoc.acceptance.incoming import Incoming, receive
+from edoc.audit.files import verify_file
+from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check
+from signing.report import report_as_json
+
+blueprint = APIBlueprint(
+    "verifications",
+    __name__,
+    url_prefix=BASE,
+    abp_tags=[Tag(name="Proof", description="Chứng cứ")],
+    abp_security=SECURITY,
+)
+
+
+@blueprint.post(
+    "/verifications",
+    operation_id="verifyFile",
+    responses={200: described(Verification, "What was found", examples.VERIFICATION)} | problems(400, 401, 413),
+    openapi_extensions=request_body(
+        "An export (.asice), a message (.edxml), evidence or another signed XML file",
+        {OCTETS: {"schema": {"type": "string", "contentMediaType": OCTETS}}},
+    ),
+)
+def verify(query: VerificationQuery) -> Response:
+    """Judge a file by the exchange's trust anchors. A bad file is a good answer: the verdict is in it.
+
+    Nothing of the file is kept.
+    """
+    caller()
+    now = exchange().clock()
+    time = AuditTime(query.at or now, given=query.at is not None)
+    material = program().trust.material
+    trust = AuditTrust(material.anchors, material.revocation.crls, material.intermediates)
+    limits = exchange().policy.limits
+    with receive(request.stream, exchange().store, limits.xml.max_bytes) as incoming:
+        report = verify_file(incoming.source, "body", trust, time, limits=limits)
+        return json_answer(_render(report, incoming, time.at))
+
+
+def _render(report: AuditReport, incoming: Incoming, at: datetime) -> Verification:
+    return Verification.model_validate(
+        {
+            "kind": report.kind.value,
+            "verdict": report.verdict.value,
+            "sha256": incoming.sha256,
+            "size": incoming.size,
+            "at": at,
+            "checks": [_check(each) for each in report.checks],
+            "facts": [vars(each) for each in report.facts],
+        }
+    )
+
+
+def _check(check: Check) -> dict[str, object]:
+    return {
+        "name": check.name.value,
+        "subject": check.subject,
+        "outcome": check.outcome.value,
+        "reason": check.reason,
+        "remedy": check.remedy,
+        "report": report_as_json(check.report) if check.report else None,
+    }
