@@ -31,7 +31,7 @@ _LEADING: Final = re.compile(rf"\s*{_MARK}\s*[:.\-–—|/]")
 """The mark and then a stop, at the beginning."""
 _LEADING_SHOUTED: Final = re.compile(rf"\s*{_MARK}\s+(?P<rest>\w.*)", re.DOTALL)
 """The mark in capitals, at the beginning of a text that is not itself in capitals."""
-_AFTER_TYPE: Final = re.compile(rf"(?P<type>\S.*\S)\W+{_MARK}\W*", re.DOTALL)
+_AFTER_TYPE: Final = re.compile(rf"(?P<type>\S.*?)\W+{_MARK}\W*", re.DOTALL)
 """``Công văn mật``: a type of document and then the mark."""
 _SEPARATORS: Final = re.compile(r"[;,/|\n]|\s[-–—]\s")
 _INDIVIDUAL: Final = re.compile(r"\s*\(cá biệt\)\s*", re.IGNORECASE)
