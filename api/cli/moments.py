@@ -1,0 +1,38 @@
+"""Times as people type and read them: Vietnam time, unless a zone is named (Decision 28/2018 Art. 14(4))."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+
+class Moment(click.ParamType[datetime]):
+    """``2026-11-24``, ``2026-11-24T08:30`` or with a zone, ``2026-11-24T01:30:00Z``."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The moment, aware."""
+        from edoc.vietnam import VIETNAM
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value} is no time; write 2026-11-24T08:30 (Vietnam time) or with a zone", param, ctx)
+        return moment if moment.tzinfo is not None else moment.replace(tzinfo=VIETNAM)
+
+
+def shown(moment: str | datetime | None) -> str:
+    """A moment as people here read it: Vietnam time, to the second; empty for none."""
+    from edoc.vietnam import vietnam_time
+
+    if moment is None or moment == "":
+        return ""
+    try:
+        known = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    except ValueError:
+        return str(moment)
+    return f"{vietnam_time(known):%d/%m/%Y %H:%M:%S}" if known.tzinfo is not None else str(moment)

@@ -1,0 +1,214 @@
+"""``edoc verify``: judge a file offline and say in plain words what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from api.cli.command import EdocCommand
+from api.cli.errors import ExitCode
+from api.cli.language import Text
+from api.cli.moments import Moment, shown
+from api.cli.output import Branch, Mark, Output
+
+if TYPE_CHECKING:
+    from edoc.audit.model import AuditReport, Check
+
+MAX_LISTED: Final = 3
+"""Good checks of one kind that are listed singly; more of them are one line."""
+
+_VERDICTS: Final = {
+    "good": Text("TỐT: mọi kiểm tra đều đạt", "GOOD: everything that was checked holds"),
+    "bad": Text("SAI: không được tin tệp này", "BAD: do not rely on this file"),
+    "indeterminate": Text("CHƯA XÁC ĐỊNH: chưa đủ căn cứ", "INDETERMINATE: not enough is known to say that it holds"),
+}
+_MARKS: Final = {"good": Mark.GOOD, "bad": Mark.BAD, "indeterminate": Mark.UNKNOWN, "note": Mark.UNKNOWN}
+_EXIT_CODES: Final = {"good": ExitCode.GOOD, "bad": ExitCode.BAD, "indeterminate": ExitCode.INDETERMINATE}
+_KINDS: Final = {
+    "export": Text("gói chứng cứ (ASiC-E)", "export of a document (ASiC-E)"),
+    "document": Text("văn bản (edXML)", "document message (edXML)"),
+    "status": Text("thông điệp trạng thái (edXML)", "status message (edXML)"),
+    "evidence": Text("chứng cứ của trục liên thông", "evidence of the exchange"),
+    "signed_xml": Text("tệp XML có chữ ký số", "signed XML"),
+    "unknown": Text("không nhận ra", "not recognised"),
+}
+_CHECKS: Final = {
+    "format": Text("Định dạng tệp", "Form of the file"),
+    "container_seal": Text("Chữ ký của trục trên cả gói", "The exchange's seal over all files"),
+    "message_seal": Text("Chữ ký số của cơ quan gửi", "The sending agency's seal"),
+    "message_sender": Text("Chữ ký đúng là của cơ quan gửi", "The seal is that of the sender"),
+    "attachment": Text("Tệp đính kèm", "Attachments"),
+    "evidence_seal": Text("Chữ ký của trục trên chứng cứ", "The exchange's seal on its evidence"),
+    "evidence_link": Text("Chuỗi chứng cứ", "The chain of evidence"),
+    "status_seal": Text("Chữ ký trên thông điệp trạng thái", "Seals on status messages"),
+    "status_link": Text("Trạng thái thuộc về văn bản này", "Statuses are about this document"),
+    "completeness": Text("Đủ, không thừa", "Complete, and nothing else"),
+    "time": Text("Thời điểm kiểm tra", "The time of the verdict"),
+}
+_WRONG: Final = {
+    "format": "tệp hỏng, hoặc không phải tệp của trục liên thông",
+    "container_seal": "gói đã bị sửa sau khi trục ký, hoặc không phải do trục ký",
+    "message_seal": "nội dung đã bị sửa sau khi ký, hoặc chữ ký không hợp lệ",
+    "message_sender": "người ký không phải là cơ quan ghi trong văn bản",
+    "attachment": "tệp đính kèm không phải là tệp trong thông điệp đã ký",
+    "evidence_seal": "chứng cứ đã bị sửa, hoặc không phải do trục cấp",
+    "evidence_link": "chuỗi chứng cứ bị đứt: có phần bị sửa hoặc bị mất",
+    "status_seal": "thông điệp trạng thái đã bị sửa, hoặc chữ ký không hợp lệ",
+    "status_link": "trạng thái không thuộc về văn bản này",
+    "completeness": "thiếu hoặc thừa tệp",
+    "time": "không biết thời điểm",
+}
+"""What a failed check means in Vietnamese; in English the check itself says it."""
+_FACTS: Final = {
+    "document_id": Text("Mã văn bản", "DocumentId"),
+    "code": Text("Số, ký hiệu", "Number"),
+    "subject": Text("Trích yếu", "Subject"),
+    "sender": Text("Cơ quan gửi", "Sender"),
+    "recipients": Text("Nơi nhận", "Recipients"),
+    "accepted_at": Text("Trục tiếp nhận", "Accepted"),
+    "promulgation_date": Text("Ngày ban hành", "Issued"),
+    "attachments": Text("Tệp đính kèm", "Attachments"),
+    "status": Text("Trạng thái", "Status"),
+    "reported_at": Text("Báo lúc", "Reported"),
+    "event": Text("Sự kiện", "Event"),
+    "event_time": Text("Lúc", "At"),
+    "message_sha256": Text("SHA-256 của thông điệp", "Message's SHA-256"),
+}
+_TIMES: Final = frozenset({"accepted_at", "reported_at", "event_time", "handed_over_at"})
+_MAX_FACT: Final = 160
+
+
+@click.command(cls=EdocCommand)
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path),
+    envvar="EDOC_TRUST_FOLDER",
+    help="Whom to believe: a folder with anchors/ and crls/, a folder of certificates, or a PEM bundle.",
+)
+@click.option("--at", type=Moment(), help="Judge as of this time instead of now (Vietnam time unless a zone is named).")
+@click.option("--all", "everything", is_flag=True, help="List every check, also where many are good.")
+def verify(output: Output, file: Path, trust: Path | None, at: datetime | None, *, everything: bool) -> ExitCode:
+    """Judge an export (.asice), a message (.edxml), evidence or another signed XML file.
+
+    Needs no server and no database: only the file and the certificates that you trust. Exit code 0: it holds;
+    1: it does not; 4: not enough is known.
+    """
+    from api.cli.trusted import read_audit_trust
+    from edoc.audit.files import verify_file
+    from edoc.audit.model import AuditTime
+    from signing.xml import FileSource
+
+    now = datetime.now(UTC)
+    source = FileSource.of(file)
+    believed = read_audit_trust(trust, at or now)
+    time = AuditTime(at or now, given=at is not None)
+    with output.progress(file.name, total=0) as advance:
+        report = verify_file(source, file.name, believed, time, progress=lambda _: advance(1))
+    show_report(output, str(file), report, time.at, everything=everything)
+    return _EXIT_CODES[report.verdict.value]
+
+
+def show_report(output: Output, file: str, report: AuditReport, at: datetime, *, everything: bool = False) -> None:
+    """Print what an audit found."""
+    output.document(report_document(file, report, at))
+    verdict = report.verdict.value
+    output.line(f"{output.say(_VERDICTS[verdict])}", mark=_MARKS[verdict], strong=True)
+    output.line(f"{file}: {output.say(_KINDS[report.kind.value])}", indent=2)
+    if verdict != "good":
+        _show_reasons(output, report)
+    _show_facts(output, report)
+    output.line()
+    title = Text("Đã kiểm tra", "What was checked")
+    output.tree(Branch(output.say(title), None, tuple(_branches(output, report.checks, everything=everything))))
+
+
+def report_document(file: str, report: AuditReport, at: datetime) -> Mapping[str, object]:
+    """What an audit found as JSON knows it; the keys stay."""
+    from signing.report import report_as_json
+
+    return {
+        "file": file,
+        "kind": report.kind.value,
+        "verdict": report.verdict.value,
+        "at": at.isoformat(),
+        "facts": [{"name": fact.name, "value": fact.value} for fact in report.facts],
+        "checks": [
+            {
+                "name": check.name.value,
+                "subject": check.subject,
+                "outcome": check.outcome.value,
+                "reason": check.reason,
+                "remedy": check.remedy,
+                "signature": report_as_json(check.report) if check.report else None,
+            }
+            for check in report.checks
+        ],
+    }
+
+
+def _show_reasons(output: Output, report: AuditReport) -> None:
+    """What is wrong, before all the rest: that is what the reader wants to know."""
+    output.line()
+    for check in report.checks:
+        if check.outcome.value in ("bad", "indeterminate"):
+            output.line(f"{check.subject}: {_reason(output, check)}", mark=_MARKS[check.outcome.value])
+            if check.remedy:
+                output.line(f"→ {check.remedy}", indent=4)
+
+
+def _show_facts(output: Output, report: AuditReport) -> None:
+    output.line()
+    output.facts([(_fact_name(output, fact.name), _fact_value(fact.name, fact.value)) for fact in report.facts])
+
+
+def _fact_name(output: Output, name: str) -> str:
+    text = _FACTS.get(name)
+    return output.say(text) if text else name
+
+
+def _fact_value(name: str, value: str) -> str:
+    if name in _TIMES:
+        return shown(value)
+    return value if len(value) <= _MAX_FACT else f"{value[:_MAX_FACT]}…"
+
+
+def _branches(output: Output, checks: tuple[Check, ...], *, everything: bool) -> list[Branch]:
+    branches = []
+    order = {name: number for number, name in enumerate(_CHECKS)}
+    ordered = sorted(checks, key=lambda check: order[check.name.value])
+    for name, group in groupby(ordered, key=lambda check: check.name):
+        found = list(group)
+        title = output.say(_CHECKS[name.value])
+        good = [check for check in found if check.outcome.value == "good"]
+        worst = _worst(found)
+        if len(good) > MAX_LISTED and not everything:
+            listed = [check for check in found if check.outcome.value != "good"]
+            summary = Text("{count} kiểm tra đạt", "{count} checks hold")
+            below = (Branch(output.say(summary, count=len(good)), Mark.GOOD), *(_leaf(output, each) for each in listed))
+        else:
+            below = tuple(_leaf(output, each) for each in found)
+        branches.append(Branch(title, worst, below))
+    return branches
+
+
+def _worst(checks: list[Check]) -> Mark:
+    outcomes = {check.outcome.value for check in checks}
+    return next(_MARKS[each] for each in ("bad", "indeterminate", "good", "note") if each in outcomes)
+
+
+def _leaf(output: Output, check: Check) -> Branch:
+    return Branch(f"{check.subject}: {_reason(output, check)}", _MARKS[check.outcome.value])
+
+
+def _reason(output: Output, check: Check) -> str:
+    if check.outcome.value != "bad":
+        return check.reason
+    meaning = Text(_WRONG[check.name.value], "")
+    said = output.say(meaning)
+    return f"{said} ({check.reason})" if said else check.reason
