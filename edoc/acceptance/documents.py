@@ -10,7 +10,7 @@ from functools import partial
 from typing import Final, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, bindparam, select, tuple_
 
 from edoc.acceptance.errors import ConflictError, DirectoryChangedError
 from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt, warnings_text
@@ -302,18 +302,17 @@ class AcceptDocument:
 
 
 def _find_documents(connection: Connection, document_ids: Sequence[str]) -> set[str]:
-    found = connection.execute(select(DocumentRow.document_id).where(DocumentRow.document_id.in_(document_ids)))
-    return set(found.scalars())
+    return set(connection.execute(_DOCUMENTS, {"document_ids": document_ids}).scalars())
 
 
 def _find_messages(connection: Connection, digests: Sequence[str]) -> set[str]:
-    return set(connection.execute(select(MessageRow.sha256).where(MessageRow.sha256.in_(digests))).scalars())
+    return set(connection.execute(_MESSAGES, {"digests": digests}).scalars())
 
 
 def _find_numbers(connection: Connection, keys: Sequence[tuple[int, int, str, str]]) -> set[tuple[int, int, str, str]]:
-    columns = (DocumentRow.sender_id, DocumentRow.year, DocumentRow.number, DocumentRow.notation)
-    rows = connection.execute(select(*columns).where(tuple_(*columns).in_(keys)))
-    return {(row.sender_id, row.year, row.number, row.notation) for row in rows}
+    return {
+        (row.sender_id, row.year, row.number, row.notation) for row in connection.execute(_NUMBERS, {"numbers": keys})
+    }
 
 
 def _number_warning(document: VerifiedDocument) -> ReaderWarning:
@@ -323,3 +322,11 @@ def _number_warning(document: VerifiedDocument) -> ReaderWarning:
         "MessageHeader/Code",
         f"{document.sender.code} has sent another document numbered {message.code} this year",
     )
+
+
+_NUMBER_COLUMNS: Final = (DocumentRow.sender_id, DocumentRow.year, DocumentRow.number, DocumentRow.notation)
+_DOCUMENTS: Final = select(DocumentRow.document_id).where(
+    DocumentRow.document_id.in_(bindparam("document_ids", expanding=True))
+)
+_MESSAGES: Final = select(MessageRow.sha256).where(MessageRow.sha256.in_(bindparam("digests", expanding=True)))
+_NUMBERS: Final = select(*_NUMBER_COLUMNS).where(tuple_(*_NUMBER_COLUMNS).in_(bindparam("numbers", expanding=True)))

@@ -11,6 +11,7 @@ of its own, so that no item fails for another's fault.
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from itertools import count
 from threading import Lock
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, Insert, bindparam, insert, select, update
 
 from edoc.database.engine import write
 from edoc.database.errors import DatabaseError, RetryableError
@@ -43,10 +44,17 @@ class RowBatch:
 
     def flush(self, connection: Connection) -> None:
         """Insert all rows, referred-to tables first."""
-        order = {table: position for position, table in enumerate(Base.metadata.sorted_tables)}
-        for table in sorted(self._rows, key=lambda each: order[each.__table__]):  # type: ignore[index]
-            connection.execute(insert(table), self._rows[table])
-        self._rows.clear()
+        for statement, table in _inserts():
+            if rows := self._rows.pop(table, None):
+                connection.execute(statement, rows)
+
+
+@functools.cache
+def _inserts() -> tuple[tuple[Insert, type[Base]], ...]:
+    """An insert for each table, referred-to tables first."""
+    order = {table: position for position, table in enumerate(Base.metadata.sorted_tables)}
+    classes = [mapper.class_ for mapper in Base.registry.mappers]
+    return tuple((insert(each), each) for each in sorted(classes, key=lambda each: order[each.__table__]))
 
 
 class Sequences:
@@ -68,20 +76,21 @@ class Sequences:
         needed = Counter(actors)
         if not needed:
             return cls({})
-        rows = connection.execute(
-            select(AgencySequenceRow.agency_id, AgencySequenceRow.value)
-            .where(AgencySequenceRow.agency_id.in_(sorted(needed)))
-            .order_by(AgencySequenceRow.agency_id)
-            .with_for_update()
-        ).all()
-        values = {row.agency_id: row.value for row in rows}
-        connection.execute(
-            update(AgencySequenceRow)
-            .where(AgencySequenceRow.agency_id == bindparam("agency"))
-            .values(value=bindparam("last")),
-            [{"agency": each, "last": values[each] + needed[each]} for each in sorted(needed)],
-        )
+        agencies = sorted(needed)
+        values = {row.agency_id: row.value for row in connection.execute(_LOCK_SEQUENCES, {"agencies": agencies})}
+        connection.execute(_SET_SEQUENCE, [{"agency": each, "last": values[each] + needed[each]} for each in agencies])
         return cls({agency_id: value + 1 for agency_id, value in values.items()})
+
+
+_LOCK_SEQUENCES: Final = (
+    select(AgencySequenceRow.agency_id, AgencySequenceRow.value)
+    .where(AgencySequenceRow.agency_id.in_(bindparam("agencies", expanding=True)))
+    .order_by(AgencySequenceRow.agency_id)
+    .with_for_update()
+)
+_SET_SEQUENCE: Final = (
+    update(AgencySequenceRow).where(AgencySequenceRow.agency_id == bindparam("agency")).values(value=bindparam("last"))
+)
 
 
 @dataclass(frozen=True)

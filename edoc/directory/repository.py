@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -23,7 +24,7 @@ from edoc.directory.model import Agency, Directory, SealBinding, normalized_code
 
 def read_version(connection: Connection) -> int:
     """The directory's present version; 0 before anything was entered."""
-    return connection.execute(select(DirectoryVersionRow.version)).scalar() or 0
+    return connection.execute(_VERSION).scalar() or 0
 
 
 def read_directory(connection: Connection) -> Directory:
@@ -137,6 +138,9 @@ def close_agency(connection: Connection, agency: Agency, valid_to: date, success
             [{"predecessor_id": agency.id, "successor_id": successor.id} for successor in successors],
         )
     _raise_version(connection)
+
+
+_VERSION: Final = select(DirectoryVersionRow.version)
 
 
 def _raise_version(connection: Connection) -> None:
