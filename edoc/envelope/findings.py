@@ -14,7 +14,11 @@ MAX_FINDINGS: Final = 100
 """A hostile message can break a rule at every element; no more than this many are kept of each sort."""
 
 _POSITION: Final = re.compile(r"\[[0-9]+\]")
-_UNNAMED_PARENTS: Final = ("TraceHeaderList.Bussiness", "edXMLManifest.", "AttachmentEncoded.", "edXMLAttachments.")
+_UNNAMED_PARENTS: Final = re.compile(
+    r"\A(?:(?:edXML|edXMLEnvelope|edXMLHeader|edXMLBody|edXMLManifest|AttachmentEncoded|edXMLAttachments)\.)+(?=.)"
+    r"|\ATraceHeaderList\.(?=Bussiness)"
+)
+"""Containers that a code does not name: the axis speaks of ``MessageHeader.To`` and ``AttachmentName``."""
 
 
 class Findings:
@@ -60,10 +64,5 @@ def code_of(kind: str, field: str) -> str:
 
     ``MessageHeader/To[2]/OrganId`` gives ``N.MessageHeader.To.OrganId``, and a file's name ``R.AttachmentName``.
     """
-    path = _POSITION.sub("", field).replace("/", ".")
-    for parent in _UNNAMED_PARENTS:
-        if path.startswith(parent):
-            path = path.removeprefix("TraceHeaderList.") if parent.endswith("Bussiness") else path.removeprefix(parent)
-    if path.startswith("Attachment."):
-        path = path.removeprefix("Attachment.")
-    return f"{kind}.{path}"
+    path = _UNNAMED_PARENTS.sub("", _POSITION.sub("", field).replace("/", "."))
+    return f"{kind}.{path.removeprefix('Attachment.')}"
