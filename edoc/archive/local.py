@@ -26,10 +26,11 @@ import hashlib
 import io
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, Final, cast
+from typing import BinaryIO, Final, TypeVar, cast
 
 from edoc.archive import staging
 from edoc.archive.objects import ObjectStat, StagedObject
@@ -39,6 +40,9 @@ from edoc.errors import ArchiveError, ObjectNotFoundError, RetentionError
 
 _READ_ONLY: Final = 0o444
 _PRIVATE: Final = 0o700
+_PARALLEL_FLUSHES: Final = 8
+
+T = TypeVar("T")
 
 
 class LocalObjectStore:
@@ -119,8 +123,7 @@ class LocalObjectStore:
                 # Before the fsync of the folders, which then makes the removal durable at no cost of its own.
                 for name in files.values():
                     name.unlink()
-            for shard in {self._shard(address) for address in missing}:
-                _fsync_folder(shard)
+            _together(_fsync_folder, {self._shard(address) for address in missing})
             return tuple(stats[address] or self._stat(address) for address in addresses)
 
     def open(self, sha256: str, start: int = 0, length: int | None = None) -> BinaryIO:
@@ -204,7 +207,8 @@ class LocalObjectStore:
                 descriptor, files[address] = self._create_staged()
                 descriptors.append(descriptor)
                 _write(descriptor, data)
-            _fsync(descriptors)
+            _send_on_their_way(descriptors)
+            _together(os.fsync, descriptors)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -274,10 +278,22 @@ def _write(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _fsync(descriptors: Sequence[int]) -> None:
+def _send_on_their_way(descriptors: Sequence[int]) -> None:
+    """Let the system begin to write all of several files, so that the first fsync does not wait for its own alone."""
     if len(descriptors) > 1:
         for descriptor in descriptors:
-            # Sends all of them on their way to the disk before the first wait.
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-    for descriptor in descriptors:
-        os.fsync(descriptor)
+
+
+def _together(flush: Callable[[T], None], things: Collection[T]) -> None:
+    """Flush all of them, several at a time: the system answers flushes that wait together with one of the disk.
+
+    The threads live no longer than the call, so that nothing is lost by a fork.
+    """
+    if len(things) < 2:  # noqa: PLR2004 - one needs no company
+        for thing in things:
+            flush(thing)
+        return
+    with ThreadPoolExecutor(min(_PARALLEL_FLUSHES, len(things))) as pool:
+        for _ in pool.map(flush, things):  # raises what one of them raised
+            pass
