@@ -207,12 +207,29 @@ def _resolve_document(reference: Reference, signature: ParsedSignature, matching
         )
     if matching.whole:
         _refuse_doubled("the whole document")
-    if signature.element.getparent() is None:
+    _check_enveloped_place(signature.element, matching)
+    matching.whole = True
+    return Resolved(reference)
+
+
+def _check_enveloped_place(signature: etree._Element, matching: _Matching) -> None:
+    """The enveloped transform takes the signature out wherever it stands: its own place is signed by nothing.
+
+    Moved into ``<Subject>Finance</Subject>`` it would leave every digest right and the text, to most readers, ``Fin``.
+    """
+    parent, before = signature.getparent(), signature.getprevious()
+    if parent is None:
         raise SignatureFormatError(
             "reference.enveloped", "the signature is the whole document", "put the signature into the document"
         )
-    matching.whole = True
-    return Resolved(reference)
+    text_before = parent.text if before is None else before.tail
+    inside = any(above in matching.elements and above.getparent() is not None for above in signature.iterancestors())
+    if inside or (text_before or "").strip() or (signature.tail or "").strip():
+        raise SignatureFormatError(
+            "signature.place",
+            "the signature of the whole document stands inside a text or a part that it covers",
+            "put the signature among the elements of the document, outside its parts",
+        )
 
 
 def _resolve_element(reference: Reference, signature: ParsedSignature, matching: _Matching) -> Resolved:

@@ -272,6 +272,17 @@ def signature_moved_into_a_part(root: etree._Element) -> None:
     the(root, "edXMLManifest").append(the(root, ds("Signature")))
 
 
+def signature_moved_into_a_text(root: etree._Element) -> None:
+    """Every digest stays right, as the enveloped transform takes the signature out again; readers stop at it."""
+    subject, signature = the(root, "Subject"), the(root, ds("Signature"))
+    subject.text = "Fin"
+    before, tail = signature.getprevious(), signature.tail
+    assert before is not None
+    before.tail = (before.tail or "") + (tail or "")
+    subject.append(signature)
+    signature.tail = "ance"
+
+
 def der_value(root: etree._Element) -> None:
     value = the(root, ds("SignatureValue"))
     octets = etree.tostring(the(root, ds("SignedInfo")), method="c14n", exclusive=True)
@@ -350,6 +361,8 @@ ATTACKS = [
     (swap_names_in_the_manifest, GOOD, "reference.digest"),
     (signature_of_another_letter, GOOD, "reference.digest"),
     (signature_moved_into_a_part, GOOD, "reference.digest"),
+    (signature_moved_into_a_part, WHOLE, "signature.place"),
+    (signature_moved_into_a_text, WHOLE, "signature.place"),
     (der_value, GOOD, "signature.ecdsa_encoding"),
     (value_of_zeros, GOOD, "signature.value"),
     (weaker_digest, GOOD, "reference.digest_method"),

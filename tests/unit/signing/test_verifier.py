@@ -93,11 +93,11 @@ RIGHT = {
         references=WHOLE,
         xades=False,
     ),
-    "text on both sides of the signature": Recipe(
-        document=LETTER.replace("{signature}", "before{signature}behind"), references=WHOLE, xades=False
+    "white space on both sides of the signature": Recipe(
+        document=LETTER.replace("{signature}", "\n \t{signature} \n "), references=WHOLE, xades=False
     ),
     "the signature as first child": Recipe(
-        document=LETTER.replace("{signature}", "").replace("<edXMLHeader>", "<edXMLHeader>x{signature}behind"),
+        document=LETTER.replace("{signature}", "").replace("<edXMLHeader>", "<edXMLHeader> {signature}\n"),
         references=WHOLE,
         xades=False,
     ),

@@ -271,6 +271,26 @@ REFERENCES = {
     "whole document without enveloped": Refused(
         Recipe(references=(Ref("", (EXC,), octets=nothing),), xades=False), "reference.enveloped"
     ),
+    "text before a whole-document signature": Refused(
+        replace(made.WHOLE_PLAIN, document=LETTER.replace("{signature}", "x{signature}")), "signature.place"
+    ),
+    "text before it that starts its parent": Refused(
+        replace(
+            made.WHOLE_PLAIN,
+            document=LETTER.replace("{signature}", "").replace("<edXMLHeader>", "<edXMLHeader>x{signature}"),
+        ),
+        "signature.place",
+    ),
+    "text behind a whole-document signature": Refused(
+        replace(made.WHOLE_PLAIN, document=LETTER.replace("{signature}", "{signature}x")), "signature.place"
+    ),
+    "whole-document signature inside a part": Refused(
+        replace(
+            made.WHOLE_PLAIN,
+            document=LETTER.replace("{signature}", "").replace("</edXMLManifest>", "{signature}</edXMLManifest>"),
+        ),
+        "signature.place",
+    ),
     "base64 of an element": Refused(
         first(Ref("#header", (BASE64,), octets=nothing)), "reference.base64", says="MessageHeader"
     ),
