@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from flask import Request, Response, json, request, send_file
-from flask_openapi3 import Info, OpenAPI, SecurityScheme, Server
-from flask_openapi3.models import Schema
+from flask_openapi3.models.info import Info
+from flask_openapi3.models.schema import Schema
+from flask_openapi3.models.security_scheme import SecurityScheme
+from flask_openapi3.models.server import Server
+from flask_openapi3.openapi import OpenAPI
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.middleware.proxy_fix import ProxyFix
@@ -84,8 +87,8 @@ class UploadRequest(Request):
         content_length: int | None = None,
     ) -> IO[bytes]:
         del total_content_length, content_type, filename, content_length
-        folder = program().temporary_folder
-        return cast(IO[bytes], tempfile.SpooledTemporaryFile(max_size=256 << 10, dir=folder))  # noqa: SIM115
+        folder = str(program().temporary_folder)
+        return cast(IO[bytes], tempfile.SpooledTemporaryFile(max_size=256 << 10, dir=folder))
 
 
 class Application(OpenAPI):
@@ -160,8 +163,8 @@ def _add_schemas(app: Application) -> None:
     """Enter the shapes that answers and bodies refer to into the description."""
     for shape in _SHAPES:
         _add_schema(app, shape, "serialization")
-    for shape in _INPUTS:
-        _add_schema(app, shape, "validation")
+    for given in _INPUTS:
+        _add_schema(app, given, "validation")
 
 
 def _add_schema(app: Application, shape: type[BaseModel], mode: str) -> None:
@@ -181,7 +184,8 @@ def _add_documentation(app: Application) -> None:
         response = Response(described[0], mimetype="application/json")
         response.set_etag(hashlib.sha256(described[0]).hexdigest())
         response.headers["Cache-Control"] = "no-cache"
-        return response.make_conditional(request)
+        response.make_conditional(request)
+        return response
 
     def docs_view() -> Response:
         response = send_file(STATIC / "docs" / "index.html", mimetype="text/html")

@@ -112,8 +112,8 @@ def build_program(
             policy=policy_of(settings),
             observer=observer or NoObserver(),
         )
-        locks = isinstance(store, S3ObjectStore) and settings.s3_lock is not S3Lock.NONE
-        lock_status = store.check_lock() if locks else None
+        asks_lock = settings.s3_lock is not S3Lock.NONE
+        lock_status = store.check_lock() if asks_lock and isinstance(store, S3ObjectStore) else None
     except BaseException:
         engine.dispose()
         raise

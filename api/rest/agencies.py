@@ -5,10 +5,11 @@ from __future__ import annotations
 from uuid import UUID
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 
 from api.rest import examples
-from api.rest.answers import BASE, SECURITY, described, json_answer, problems
+from api.rest.answers import BASE, SECURITY, described, json_answer, responses
 from api.rest.authentication import caller
 from api.rest.context import exchange
 from api.rest.models import AgenciesPage, AgenciesQuery, Agency
@@ -28,7 +29,7 @@ blueprint = APIBlueprint(
 @blueprint.get(
     "/agencies",
     operation_id="listAgencies",
-    responses={200: described(AgenciesPage, "A page of the directory", examples.AGENCIES)} | problems(401),
+    responses=responses({200: described(AgenciesPage, "A page of the directory", examples.AGENCIES)}, 401),
 )
 def list_agencies(query: AgenciesQuery) -> Response:
     """List the agencies, in the order they were entered."""

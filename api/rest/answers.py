@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from flask import Response, json
+from flask_openapi3.types import ResponseDict
 from pydantic import BaseModel
 
 from api.rest.models import Problem
@@ -65,17 +66,19 @@ def xml_answer(body: bytes, status: int = 200, headers: dict[str, str] | None = 
     return response
 
 
-def problems(*statuses: int) -> dict[int, dict[str, Any]]:
-    """The description of the problems that a route can answer, beside those that every route can."""
-    return {
+def responses(found: dict[int, dict[str, Any]], *problem_statuses: int) -> ResponseDict:
+    """The description of all answers of a route: what it gives, and its problems beside those that every route has."""
+    described_problems: dict[int, dict[str, Any]] = {
         status: {
             "description": _PROBLEMS[status],
             "content": {
                 MEDIA_TYPE: {"schema": schema_reference(Problem), "example": PROBLEM_EXAMPLE | {"status": status}}
             },
         }
-        for status in sorted({*statuses, 422, 500, 503})
+        for status in sorted({*problem_statuses, 422, 500, 503})
     }
+    answers: ResponseDict = dict((described_problems | found).items())
+    return answers
 
 
 def binary(description: str, *media_types: str) -> dict[str, Any]:

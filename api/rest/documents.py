@@ -11,19 +11,19 @@ from typing import BinaryIO, cast
 from uuid import UUID
 
 from flask import Response, request
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 
 from api.rest import examples
 from api.rest.answers import (
     ASICE,
     BASE,
     SECURITY,
-    XML,
     binary,
     described,
     json_answer,
-    problems,
     request_body,
+    responses,
     schema_reference,
 )
 from api.rest.authentication import caller
@@ -31,7 +31,7 @@ from api.rest.context import exchange, program
 from api.rest.downloads import OCTETS, Content, disposition, safe_media_type, send
 from api.rest.drafts import build_document
 from api.rest.errors import invalid
-from api.rest.messages import ACCEPTED, SUBMISSION_PROBLEMS
+from api.rest.messages import SUBMISSION_ANSWERS
 from api.rest.models import AttachmentPath, Document, DocumentInput, DocumentPath
 from api.rest.submissions import require_media_type, seal_of, submit_sealed
 from edoc.access.errors import NotYoursError
@@ -71,7 +71,7 @@ blueprint = APIBlueprint(
 @blueprint.post(
     "/documents",
     operation_id="sendDocument",
-    responses=ACCEPTED | SUBMISSION_PROBLEMS,
+    responses=SUBMISSION_ANSWERS,
     openapi_extensions=request_body(
         "Part `metadata` describes the document; each part `file` is a file, in their order", _PARTS
     ),
@@ -99,7 +99,7 @@ def send_document() -> Response:
 @blueprint.get(
     "/documents/<uuid:document>",
     operation_id="getDocument",
-    responses={200: described(Document, "The document", examples.DOCUMENT)} | problems(401, 404),
+    responses=responses({200: described(Document, "The document", examples.DOCUMENT)}, 401, 404),
 )
 def get_document(path: DocumentPath) -> Response:
     """Read what is known of a document.
@@ -123,7 +123,7 @@ def get_document(path: DocumentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/message",
     operation_id="getMessage",
-    responses={200: binary("The message", EDXML), 206: binary("A range of it", EDXML)} | problems(401, 403, 404, 416),
+    responses=responses({200: binary("The message", EDXML), 206: binary("A range of it", EDXML)}, 401, 403, 404, 416),
 )
 def get_message(path: DocumentPath) -> Response:
     """Read the message as it was received, byte for byte (a recipient needs scope receive).
@@ -144,7 +144,7 @@ def get_message(path: DocumentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/attachments/<int:position>",
     operation_id="getAttachment",
-    responses={200: binary("The file", OCTETS), 206: binary("A range of it", OCTETS)} | problems(401, 403, 404, 416),
+    responses=responses({200: binary("The file", OCTETS), 206: binary("A range of it", OCTETS)}, 401, 403, 404, 416),
 )
 def get_attachment(path: AttachmentPath) -> Response:
     """Read a file of a document (a recipient needs scope receive); hands it over as reading the message does."""
@@ -165,7 +165,7 @@ def get_attachment(path: AttachmentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/export",
     operation_id="exportDocument",
-    responses={200: binary("An ASiC-E container, sealed by the exchange", ASICE)} | problems(401, 403, 404),
+    responses=responses({200: binary("An ASiC-E container, sealed by the exchange", ASICE)}, 401, 403, 404),
 )
 def get_export(path: DocumentPath) -> Response:
     """Export a document with all that proves it, to be checked offline: message, files, evidence, states, CRLs.
@@ -175,7 +175,7 @@ def get_export(path: DocumentPath) -> Response:
     document, who = _find(path.document)
     hand_over(exchange(), document, who)
     document, _ = _find(path.document)  # again, since the handover belongs into it
-    file = cast(BinaryIO, tempfile.TemporaryFile(dir=program().temporary_folder))
+    file = cast(BinaryIO, tempfile.TemporaryFile(dir=program().temporary_folder))  # noqa: SIM115 - closed with the response
     try:
         export_document(exchange(), document, file, exchange().clock())
         size, sha256 = file.tell(), _digest(file)
@@ -201,9 +201,11 @@ def _find(pk: UUID) -> tuple[DocumentView, Principal]:
 
 def _digest(file: BinaryIO) -> str:
     file.seek(0)
-    digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    for chunk in _chunks(file):
+        digest.update(chunk)
     file.seek(0)
-    return digest
+    return digest.hexdigest()
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

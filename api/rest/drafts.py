@@ -104,7 +104,7 @@ def _recipients(wanted: DocumentInput, directory: Directory) -> tuple[Organizati
 def _attachments(described: Sequence[FileInput], files: Sequence[FileStorage]) -> tuple[Attachment, ...]:
     if len(described) > len(files):
         raise invalid("files", f"{len(described)} files are described, {len(files)} sent", "send each as a part `file`")
-    descriptions = [*described, *[FileInput()] * (len(files) - len(described))]
+    descriptions = [*described, *[FileInput(content_type=None)] * (len(files) - len(described))]
     return tuple(
         _attachment(position, file, description)
         for position, (file, description) in enumerate(zip(files, descriptions, strict=True))

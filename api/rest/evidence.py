@@ -6,10 +6,11 @@ import io
 from uuid import UUID
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 
 from api.rest import examples
-from api.rest.answers import BASE, SECURITY, XML, binary, described, json_answer, problems
+from api.rest.answers import BASE, SECURITY, XML, binary, described, json_answer, responses
 from api.rest.authentication import caller
 from api.rest.context import exchange
 from api.rest.downloads import Content, send
@@ -31,7 +32,7 @@ blueprint = APIBlueprint(
 @blueprint.get(
     "/documents/<uuid:document>/evidence",
     operation_id="listEvidence",
-    responses={200: described(EvidenceList, "The evidence", examples.EVIDENCE)} | problems(401, 404),
+    responses=responses({200: described(EvidenceList, "The evidence", examples.EVIDENCE)}, 401, 404),
 )
 def list_document_evidence(path: DocumentPath) -> Response:
     """List the evidence of a document, in the order it was issued."""
@@ -41,7 +42,7 @@ def list_document_evidence(path: DocumentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/evidence/<sha256>",
     operation_id="getEvidence",
-    responses={200: binary("The sealed evidence", XML)} | problems(401, 404, 416),
+    responses=responses({200: binary("The sealed evidence", XML)}, 401, 404, 416),
 )
 def get_evidence(path: DigestPath) -> Response:
     """Read a piece of evidence as it was sealed, byte for byte."""

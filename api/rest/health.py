@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 
 from api.observability import check_health
 from api.rest import examples
-from api.rest.answers import described, json_answer
+from api.rest.answers import described, json_answer, responses
 from api.rest.context import program
 from api.rest.models import Health, HealthCheck
 
@@ -19,7 +20,7 @@ blueprint = APIBlueprint(
 @blueprint.get(
     "/live",
     operation_id="live",
-    responses={200: described(Health, "The process answers", {"status": "ok", "checks": []})},
+    responses=responses({200: described(Health, "The process answers", {"status": "ok", "checks": []})}),
 )
 def live() -> Response:
     """Whether the process answers. If not, start it anew."""
@@ -29,10 +30,14 @@ def live() -> Response:
 @blueprint.get(
     "/ready",
     operation_id="ready",
-    responses={
-        200: described(Health, "Everything that it depends on is there", examples.HEALTH),
-        503: described(Health, "Something is missing; send it no requests", examples.HEALTH | {"status": "failing"}),
-    },
+    responses=responses(
+        {
+            200: described(Health, "Everything that it depends on is there", examples.HEALTH),
+            503: described(
+                Health, "Something is missing; send it no requests", examples.HEALTH | {"status": "failing"}
+            ),
+        }
+    ),
 )
 def ready() -> Response:
     """Whether database, archive, trust anchors, CRLs and the exchange's seal are in order, each with the reason."""

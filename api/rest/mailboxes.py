@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 
 from api.rest import examples
-from api.rest.answers import BASE, SECURITY, described, json_answer, problems
+from api.rest.answers import BASE, SECURITY, described, json_answer, responses
 from api.rest.authentication import caller
 from api.rest.context import exchange
 from api.rest.models import InboxItem, InboxPage, InboxQuery, Paging, SentItem, SentPage
@@ -27,7 +28,7 @@ blueprint = APIBlueprint(
 @blueprint.get(
     "/inbox",
     operation_id="listInbox",
-    responses={200: described(InboxPage, "A page of deliveries", examples.INBOX)} | problems(401, 403),
+    responses=responses({200: described(InboxPage, "A page of deliveries", examples.INBOX)}, 401, 403),
 )
 def list_inbox(query: InboxQuery) -> Response:
     """List the deliveries to the caller's agency, newest first (scope receive).
@@ -45,7 +46,7 @@ def list_inbox(query: InboxQuery) -> Response:
 @blueprint.get(
     "/sent",
     operation_id="listSent",
-    responses={200: described(SentPage, "A page of documents", examples.SENT)} | problems(401, 403),
+    responses=responses({200: described(SentPage, "A page of documents", examples.SENT)}, 401, 403),
 )
 def list_sent(query: Paging) -> Response:
     """List the documents that the caller's agency sent, newest first (scope send)."""

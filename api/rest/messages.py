@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from flask import Response
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 
 from api.rest import examples
-from api.rest.answers import BASE, EDXML_TYPES, SECURITY, XML, described, problems, request_body
+from api.rest.answers import BASE, EDXML_TYPES, SECURITY, XML, described, request_body, responses
 from api.rest.authentication import caller
 from api.rest.models import Receipt
 from api.rest.submissions import submit_body
@@ -15,18 +16,29 @@ from edoc.access.tokens import Scope
 EDXML_BODY = {
     each: {"schema": {"type": "string", "contentMediaType": each}, "example": examples.EDXML} for each in EDXML_TYPES
 }
-ACCEPTED = {
-    201: described(
-        Receipt, "Taken on: archived, verified, consigned", examples.RECEIPT, **{XML: {"schema": {"type": "string"}}}
-    ),
-    200: described(
-        Receipt,
-        "The same bytes were taken on before: the same receipt",
-        examples.RECEIPT | {"replayed": True},
-        **{XML: {"schema": {"type": "string"}}},
-    ),
-}
-SUBMISSION_PROBLEMS = problems(400, 401, 403, 404, 409, 413, 415)
+SUBMISSION_ANSWERS = responses(
+    {
+        201: described(
+            Receipt,
+            "Taken on: archived, verified, consigned",
+            examples.RECEIPT,
+            **{XML: {"schema": {"type": "string"}}},
+        ),
+        200: described(
+            Receipt,
+            "The same bytes were taken on before: the same receipt",
+            examples.RECEIPT | {"replayed": True},
+            **{XML: {"schema": {"type": "string"}}},
+        ),
+    },
+    400,
+    401,
+    403,
+    404,
+    409,
+    413,
+    415,
+)
 
 blueprint = APIBlueprint(
     "messages",
@@ -40,7 +52,7 @@ blueprint = APIBlueprint(
 @blueprint.post(
     "/messages",
     operation_id="submitMessage",
-    responses=ACCEPTED | SUBMISSION_PROBLEMS,
+    responses=SUBMISSION_ANSWERS,
     openapi_extensions=request_body("One edXML message, a document or a status, sealed by its sender", EDXML_BODY),
 )
 def submit_message() -> Response:

@@ -60,7 +60,7 @@ class Paging(Input):
     limit: int = Field(50, ge=1, le=200, description="Most items of the page")
 
     @classmethod
-    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:  # noqa: ANN401 - as pydantic has it
+    def model_json_schema(cls, *args: Any, **kwargs: Any) -> dict[str, Any]:
         """The schema, made once: flask-openapi3 asks for it with every request."""
         key = (cls, args, tuple(sorted(kwargs.items(), key=lambda each: each[0])))
         if key not in _SCHEMAS:

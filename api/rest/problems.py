@@ -246,7 +246,8 @@ _PYDANTIC_CLASSES: Final = (
 def kind_of(error: Exception) -> ProblemKind:
     """What a caller is told about an error; of a class that nobody thought of, only that the exchange has failed."""
     if isinstance(error, HTTPException):
-        return _BY_STATUS.get(error.code or 500) or (_BY_STATUS[400] if 400 <= (error.code or 500) < 500 else _INTERNAL)
+        own = _BY_STATUS[400] if (error.code or 500) < HTTPStatus.INTERNAL_SERVER_ERROR else _INTERNAL
+        return _BY_STATUS.get(error.code or 500, own)
     for each in type(error).__mro__:
         if each in KINDS:
             return KINDS[each]
@@ -281,8 +282,6 @@ def register(app: Flask) -> None:
 
 
 def _handle(error: Exception) -> Response:
-    if isinstance(error, HTTPException) and error.response is not None:
-        return Response(response=error.response.get_data(), status=error.code)  # pragma: no cover - nobody aborts so
     kind = kind_of(error)
     if kind.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         structlog.get_logger("edoc.rest").error("request failed", problem=kind.name, exc_info=error)

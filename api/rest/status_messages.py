@@ -5,7 +5,8 @@ from __future__ import annotations
 from uuid import UUID
 
 from flask import Response, request
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 
 from api.rest import examples
 from api.rest.answers import (
@@ -15,15 +16,15 @@ from api.rest.answers import (
     binary,
     described,
     json_answer,
-    problems,
     request_body,
+    responses,
     schema_reference,
 )
 from api.rest.authentication import caller
 from api.rest.context import exchange
 from api.rest.downloads import Content, send
 from api.rest.errors import invalid
-from api.rest.messages import ACCEPTED, EDXML_BODY, SUBMISSION_PROBLEMS
+from api.rest.messages import EDXML_BODY, SUBMISSION_ANSWERS
 from api.rest.models import DigestPath, DocumentPath, Status, StatusInput, StatusList
 from api.rest.submissions import seal_of, submit_body, submit_sealed
 from edoc.access.errors import NotYoursError
@@ -45,7 +46,7 @@ blueprint = APIBlueprint(
 @blueprint.post(
     "/status-messages",
     operation_id="reportStatus",
-    responses=ACCEPTED | SUBMISSION_PROBLEMS,
+    responses=SUBMISSION_ANSWERS,
     openapi_extensions=request_body(
         "A sealed edXML status message, or JSON for callers whose seal the exchange holds",
         {"application/json": {"schema": schema_reference(StatusInput), "example": examples.STATUS}, **EDXML_BODY},
@@ -69,7 +70,7 @@ def report_status() -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/status-messages",
     operation_id="listStatusMessages",
-    responses={200: described(StatusList, "The states told", examples.STATUSES)} | problems(401, 404),
+    responses=responses({200: described(StatusList, "The states told", examples.STATUSES)}, 401, 404),
 )
 def list_status_messages(path: DocumentPath) -> Response:
     """List the states told about a document, in the order they came."""
@@ -81,7 +82,7 @@ def list_status_messages(path: DocumentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/status-messages/<sha256>",
     operation_id="getStatusMessage",
-    responses={200: binary("The message as it was received", XML)} | problems(401, 404, 416),
+    responses=responses({200: binary("The message as it was received", XML)}, 401, 404, 416),
 )
 def get_status_message(path: DigestPath) -> Response:
     """Read a status message as it was received, byte for byte."""

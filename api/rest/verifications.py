@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 
 from flask import Response, request
-from flask_openapi3 import APIBlueprint, Tag
+from flask_openapi3.blueprint import APIBlueprint
+from flask_openapi3.models.tag import Tag
 
 from api.rest import examples
-from api.rest.answers import BASE, SECURITY, described, json_answer, problems, request_body
+from api.rest.answers import BASE, SECURITY, described, json_answer, request_body, responses
 from api.rest.authentication import caller
 from api.rest.context import exchange, program
 from api.rest.downloads import OCTETS
@@ -30,7 +31,7 @@ blueprint = APIBlueprint(
 @blueprint.post(
     "/verifications",
     operation_id="verifyFile",
-    responses={200: described(Verification, "What was found", examples.VERIFICATION)} | problems(400, 401, 413),
+    responses=responses({200: described(Verification, "What was found", examples.VERIFICATION)}, 400, 401, 413),
     openapi_extensions=request_body(
         "An export (.asice), a message (.edxml), evidence or another signed XML file",
         {OCTETS: {"schema": {"type": "string", "contentMediaType": OCTETS}}},
