@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import json
+import os
 import ssl
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -70,7 +71,7 @@ class RefusedByExchangeError(ClientError):
     @property
     def fields(self) -> tuple[FieldProblem, ...]:
         """The rules broken, where the exchange named them."""
-        listed = self.problem.get("errors") or self.problem.get("violations") or []
+        listed = self.problem.get("errors") or []
         return tuple(
             FieldProblem(*(str(each.get(name, "")) for name in ("code", "field", "reason", "remedy")))
             for each in listed
@@ -78,10 +79,10 @@ class RefusedByExchangeError(ClientError):
         )
 
     @property
-    def remedy(self) -> str | None:
-        """What would help, where the exchange says it for all of the problem."""
-        remedy = self.problem.get("remedy")
-        return str(remedy) if remedy else None
+    def rejection(self) -> bytes | None:
+        """The sealed SubmissionRejection, where the exchange issued one."""
+        rejection = self.problem.get("rejection")
+        return base64.b64decode(rejection) if isinstance(rejection, str) else None
 
 
 @dataclass(frozen=True)
@@ -97,17 +98,19 @@ class FileUpload:
 class SubmissionReceipt:
     """The exchange's answer to a message that it took on."""
 
+    kind: str
+    """``document`` or ``status``."""
     document: str
-    """The document's identifier in the exchange."""
+    """The document's identifier in the exchange; of a status that of the document it is about."""
     document_id: str
     message_sha256: str
     accepted_at: str
+    recipients: tuple[str, ...]
+    """Codes of the agencies to which deliveries were made."""
     evidence: bytes
     """The sealed SubmissionAcceptance: keep it."""
     replayed: bool
     """Whether the exchange had taken the message on before."""
-    answer: Mapping[str, Any]
-    """The whole answer."""
 
 
 @dataclass(frozen=True)
@@ -115,8 +118,8 @@ class Page:
     """A page of a list."""
 
     items: tuple[Mapping[str, Any], ...]
-    next_before: str | None
-    """Where the next page goes on; None on the last."""
+    next: str | None
+    """The cursor of the next page; None on the last."""
 
 
 class Client:
@@ -169,11 +172,11 @@ class Client:
         """Close the connections."""
         self._http.close()
 
-    def submit(self, message: bytes) -> SubmissionReceipt:
+    def submit(self, message: bytes | Path) -> SubmissionReceipt:
         """Send a sealed message, a document or a status; the same bytes again give the same receipt."""
         return self._submit("/messages", message)
 
-    def submit_status(self, message: bytes) -> SubmissionReceipt:
+    def submit_status(self, message: bytes | Path) -> SubmissionReceipt:
         """Send a sealed status message."""
         return self._submit("/status-messages", message)
 
@@ -182,19 +185,21 @@ class Client:
 
         Not tried again on its own: the exchange seals anew each time.
         """
+        body = json.dumps(metadata, ensure_ascii=False).encode()
         with contextlib.ExitStack() as stack:
-            parts: list[tuple[str, tuple[str | None, Any, str]]] = [
-                ("metadata", (None, json.dumps(metadata, ensure_ascii=False).encode(), "application/json"))
+            parts: list[tuple[str, tuple[str | None, bytes | BinaryIO, str]]] = [
+                ("metadata", (None, body, "application/json"))
             ]
             for each in files:
-                parts.append(("files", (each.name, stack.enter_context(each.path.open("rb")), each.media_type)))
-            answer = self._request("POST", "/documents", files=parts)
-        return _receipt(answer)
+                parts.append(("file", (each.name, stack.enter_context(each.path.open("rb")), each.media_type)))
+            return _receipt(self._request("POST", "/documents", files=parts))
 
-    def report_status(self, document: str, code: str, description: str | None = None) -> SubmissionReceipt:
+    def report_status(
+        self, document: str, code: str, description: str | None = None, recipient: str | None = None
+    ) -> SubmissionReceipt:
         """Have the exchange seal and take on a status report, with the caller's seal that it holds."""
-        body = {"status_code": code, "description": description}
-        return _receipt(self._request("POST", f"/documents/{quote(document, safe='')}/status-messages", json=body))
+        body = {"document": document, "code": code, "description": description, "recipient": recipient}
+        return _receipt(self._request("POST", "/status-messages", json=body))
 
     def inbox(self, **filters: str | int | None) -> Page:
         """A page of the deliveries to the caller's agency, newest first."""
@@ -205,34 +210,36 @@ class Client:
         return self._page("/sent", filters)
 
     def agencies(self, **filters: str | int | None) -> Page:
-        """The agencies of the directory."""
+        """A page of the directory."""
         return self._page("/agencies", filters)
 
     def document(self, document: str) -> Mapping[str, Any]:
         """A document as the caller may see it."""
-        return self._read(f"/documents/{quote(document, safe='')}")
+        return self._read(_path(document))
 
     def evidence(self, document: str) -> tuple[Mapping[str, Any], ...]:
-        """The evidence of a document, each with its sealed XML in ``body`` (base64)."""
-        return _items(self._read(f"/documents/{quote(document, safe='')}/evidence"))
+        """What the exchange stated about a document, each with the digest of its sealed XML."""
+        return _items(self._read(_path(document, "evidence")))
 
     def statuses(self, document: str) -> tuple[Mapping[str, Any], ...]:
         """What was reported about a document."""
-        return _items(self._read(f"/documents/{quote(document, safe='')}/status-messages"))
+        return _items(self._read(_path(document, "status-messages")))
 
     def fetch_message(self, document: str, out: BinaryIO, progress: Progress | None = None) -> None:
         """The message as received, byte for byte; to a recipient this hands the document over."""
-        self._download(f"/documents/{quote(document, safe='')}/message", out, progress)
+        self._download(_path(document, "message"), out, progress)
 
-    def fetch_attachment(
-        self, document: str, position: int, out: BinaryIO, progress: Progress | None = None
-    ) -> None:
+    def fetch_attachment(self, document: str, position: int, out: BinaryIO, progress: Progress | None = None) -> None:
         """A file of the document; to a recipient this hands the document over."""
-        self._download(f"/documents/{quote(document, safe='')}/attachments/{position}", out, progress)
+        self._download(_path(document, "attachments", str(position)), out, progress)
+
+    def fetch_evidence(self, document: str, sha256: str, out: BinaryIO, progress: Progress | None = None) -> None:
+        """A piece of evidence as it was sealed."""
+        self._download(_path(document, "evidence", sha256), out, progress)
 
     def export(self, document: str, out: BinaryIO, progress: Progress | None = None) -> None:
         """The document's export, an ASiC-E container."""
-        self._download(f"/documents/{quote(document, safe='')}/export", out, progress)
+        self._download(_path(document, "export"), out, progress)
 
     def verify(self, data: bytes) -> Mapping[str, Any]:
         """The exchange's own verdict on a file."""
@@ -246,13 +253,20 @@ class Client:
         except httpx.HTTPError:
             return False
 
-    def _submit(self, path: str, message: bytes) -> SubmissionReceipt:
+    def _submit(self, path: str, message: bytes | Path) -> SubmissionReceipt:
+        return _receipt(self._retrying(lambda: self._post(path, message)))
+
+    def _post(self, path: str, message: bytes | Path) -> httpx.Response:
         headers = {"Content-Type": EDXML}
-        return _receipt(self._retrying(lambda: self._request("POST", path, content=message, headers=headers)))
+        if isinstance(message, bytes):
+            return self._request("POST", path, content=message, headers=headers)
+        with message.open("rb") as file:
+            headers["Content-Length"] = str(os.fstat(file.fileno()).st_size)
+            return self._request("POST", path, content=iter(lambda: file.read(CHUNK_BYTES), b""), headers=headers)
 
     def _page(self, path: str, filters: Mapping[str, str | int | None]) -> Page:
         answer = self._read(path, {name: str(value) for name, value in filters.items() if value is not None})
-        following = answer.get("next_before")
+        following = answer.get("next")
         return Page(_items(answer), str(following) if following else None)
 
     def _read(self, path: str, query: Mapping[str, str] | None = None) -> Mapping[str, Any]:
@@ -331,13 +345,18 @@ def _receipt(response: httpx.Response) -> SubmissionReceipt:
     answer = _object(response)
     try:
         return SubmissionReceipt(
+            kind=str(answer["kind"]),
             document=str(answer["document"]),
-            document_id=str(answer["document_id"]),
-            message_sha256=str(answer["message_sha256"]),
-            accepted_at=str(answer["accepted_at"]),
-            evidence=base64.b64decode(answer["evidence"], validate=True),
+            document_id=str(answer["documentId"]),
+            message_sha256=str(answer["messageSha256"]),
+            accepted_at=str(answer["acceptedAt"]),
+            recipients=tuple(str(each["recipientCode"]) for each in answer["deliveries"]),
+            evidence=base64.b64decode(answer["receipt"], validate=True),
             replayed=bool(answer["replayed"]),
-            answer=answer,
         )
     except (KeyError, TypeError, ValueError) as error:
         raise UnexpectedAnswerError(f"{response.url} answered with no receipt: {error!r}") from error
+
+
+def _path(document: str, *parts: str) -> str:
+    return "/".join(("/documents", *(quote(part, safe="") for part in (document, *parts))))

@@ -58,7 +58,7 @@ def _detail(error: BaseException) -> str:
 def _describe_refusal(error: RefusedByExchangeError) -> Problem:
     fields = error.fields
     detail = "; ".join(f"{each.field}: {each.reason} [{each.code}]" for each in fields) or error.detail or error.title
-    remedy = next((each.remedy for each in fields if each.remedy), None) or error.remedy
+    remedy = next((each.remedy for each in fields if each.remedy), None)
     what = Text(f"trục liên thông từ chối ({error.status}): {detail}", f"the exchange refused ({error.status}): {detail}")
     advice = Text(remedy, remedy) if remedy else _refusal_remedy(error.status)
     return Problem(error.kind, what, None, advice, _refusal_exit_code(error))

@@ -1,0 +1,226 @@
+"""``edoc send`` and ``edoc status``: what an agency says to others, under its seal."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from api.cli.command import EdocCommand
+from api.cli.errors import CliError, usage_error
+from api.cli.language import Text
+from api.cli.moments import shown
+from api.cli.options import key_options, open_client, open_key, server_options
+from api.cli.output import Mark, Output
+
+if TYPE_CHECKING:
+    from api.cli.drafts import Letter
+    from api.client import Client, SubmissionReceipt
+    from keys.memory import MemoryKey
+
+_DAY: Final = click.DateTime(["%Y-%m-%d"])
+
+
+@click.command(cls=EdocCommand)
+@server_options
+@key_options
+@click.argument("message", type=click.Path(path_type=Path), required=False)
+@click.option("--to", "recipients", multiple=True, help="Code of a receiving agency; may be repeated.")
+@click.option("--number", help="Number of the document, such as 15.")
+@click.option("--notation", help="Notation of the document, such as CV-SNV.")
+@click.option("--type", "type_name", default="Công văn", show_default=True, help="Name of the document type.")
+@click.option("--subject", help="What it is about (trích yếu).")
+@click.option("--signer", help="Who signed it.")
+@click.option("--position", help="The signer's position.")
+@click.option("--place", default="TP. Hồ Chí Minh", show_default=True, help="Where it was issued.")
+@click.option("--date", "issued", type=_DAY, help="Day of issue; else today.")
+@click.option("--due", type=_DAY, help="Day by which an answer is due.")
+@click.option("--priority", type=click.IntRange(0, 3), default=0, show_default=True, help="0 normal to 3 express.")
+@click.option("--file", "files", type=click.Path(path_type=Path), multiple=True, help="A file; may be repeated.")
+@click.option("--receipt", type=click.Path(path_type=Path), help="A new file for the exchange's sealed receipt.")
+@click.option("--save", type=click.Path(path_type=Path), help="A new file for the sealed message that is sent (--key).")
+def send(output: Output, **given: Any) -> None:  # noqa: ANN401 -- the options, by name
+    """Send MESSAGE, a sealed .edxml file; or build a document from the options and send that.
+
+    With --key it is sealed here, with the agency's own seal, and the key never leaves this machine. Without, the
+    exchange seals it with the agency's seal, if it holds that and the token allows it.
+    """
+    with open_client(given["url"], given["token_file"], given["ca_file"]) as client:
+        if given["message"] is not None:
+            receipt = _send_file(client, given)
+        elif given["key"] is not None:
+            receipt = _seal_and_send(client, given)
+        else:
+            receipt = _have_sealed(client, _letter(given))
+    _keep_receipt(receipt, given["receipt"])
+    _show_receipt(output, receipt, given["receipt"])
+
+
+@click.command(cls=EdocCommand)
+@server_options
+@key_options
+@click.argument("document")
+@click.argument("code")
+@click.option("--description", help="Why; a refusal (02) must say it.")
+@click.option("--recipient", help="Which recipient is meant, where the sender of the document reports (13).")
+@click.option("--receipt", type=click.Path(path_type=Path), help="A new file for the exchange's sealed receipt.")
+def status(output: Output, document: str, code: str, **given: Any) -> None:  # noqa: ANN401 -- the options, by name
+    """Report the state CODE of DOCUMENT: 03 accepted, 02 refused, 04 assigned, 05 in handling, 06 finished, ...
+
+    With --key the report is sealed here; without, by the exchange with the agency's seal that it holds.
+    """
+    description, recipient = given["description"], given["recipient"]
+    with open_client(given["url"], given["token_file"], given["ca_file"]) as client:
+        if given["key"] is None:
+            receipt = client.report_status(document, code, description, recipient)
+        else:
+            key = open_key(given["key"], given["password_file"])
+            receipt = client.submit_status(_sealed_status(client, document, code, key, description, recipient))
+    _keep_receipt(receipt, given["receipt"])
+    _show_receipt(output, receipt, given["receipt"])
+
+
+def _send_file(client: Client, given: Mapping[str, Any]) -> SubmissionReceipt:
+    if given["files"] or given["recipients"] or given["subject"]:
+        raise usage_error(
+            "contradiction",
+            Text("một thông điệp đã ký thì không thêm gì được", "nothing can be added to a message that is sealed"),
+            Text("bỏ --to, --file, --subject", "leave out --to, --file, --subject"),
+        )
+    return client.submit(given["message"])
+
+
+def _seal_and_send(client: Client, given: Mapping[str, Any]) -> SubmissionReceipt:
+    """Seal into a file and send that: a lost answer is asked for again with the very same bytes."""
+    from api.cli.drafts import document_message, sealed
+    from api.cli.files import new_file
+
+    letter = _letter(given)
+    key = open_key(given["key"], given["password_file"])
+    now = datetime.now(UTC)
+    message = document_message(letter, _code_of(key), _names(client), now)
+    with tempfile.TemporaryDirectory(prefix="edoc-") as folder:
+        path = given["save"] or Path(folder) / "message.edxml"
+        with new_file(path) as file:
+            for chunk in sealed(message, key, now):
+                file.write(chunk)
+        return client.submit(path)
+
+
+def _have_sealed(client: Client, letter: Letter) -> SubmissionReceipt:
+    from api.cli.drafts import media_types
+    from api.client import FileUpload
+
+    files = zip(letter.files, media_types(letter.files), strict=True)
+    return client.submit_files(letter.metadata(), [FileUpload(path.name, kind, path) for path, kind in files])
+
+
+def _sealed_status(
+    client: Client, document: str, code: str, key: MemoryKey, description: str | None, recipient: str | None
+) -> bytes:
+    from api.cli.drafts import sealed, status_message
+
+    known = client.document(document)
+    own = _code_of(key)
+    addressee = known["senderCode"]
+    if str(addressee).upper() == own.upper():
+        codes = [each["recipientCode"] for each in known["deliveries"]]
+        addressee = recipient or (codes[0] if len(codes) == 1 else None)
+        if addressee is None:
+            raise _missing("--recipient")
+    name = _names(client).get(own.upper(), own)
+    now = datetime.now(UTC)
+    return b"".join(sealed(status_message(known, code, (own, name), str(addressee), now, description), key, now))
+
+
+def _letter(given: Mapping[str, Any]) -> Letter:
+    from api.cli.drafts import Letter
+
+    needed = {
+        "recipients": "--to",
+        "number": "--number",
+        "notation": "--notation",
+        "subject": "--subject",
+        "signer": "--signer",
+        "files": "--file",
+    }
+    missing = [option for name, option in needed.items() if not given[name]]
+    if missing:
+        raise _missing(", ".join(missing))
+    names = ("recipients", "number", "notation", "type_name", "subject", "signer", "position", "place", "files")
+    return Letter(
+        **{name: given[name] for name in (*names, "priority")},
+        promulgation_date=given["issued"].date() if given["issued"] else None,
+        due_date=given["due"].date() if given["due"] else None,
+    )
+
+
+def _missing(options: str) -> CliError:
+    return usage_error(
+        "missing_option",
+        Text("còn thiếu", "something is missing"),
+        Text("thêm các tùy chọn đã nêu, hoặc chỉ một tệp .edxml", "add what is named, or name a sealed .edxml file"),
+        options,
+    )
+
+
+def _code_of(key: MemoryKey) -> str:
+    from keys.certificates import agency_code, subject_text
+
+    code = agency_code(key.certificate)
+    if code is None:
+        raise usage_error(
+            "no_agency",
+            Text("chứng thư số không ghi mã cơ quan", "the certificate names no agency"),
+            Text("dùng con dấu số của cơ quan", "use the seal of an agency"),
+            subject_text(key.certificate),
+        )
+    return code
+
+
+def _names(client: Client) -> Mapping[str, str]:
+    """The agencies' names by code, in upper case."""
+    names: dict[str, str] = {}
+    page = client.agencies(limit=1000)
+    while True:
+        names.update((str(each["code"]).upper(), str(each["name"])) for each in page.items)
+        if page.next is None:
+            return names
+        page = client.agencies(limit=1000, cursor=page.next)
+
+
+def _keep_receipt(receipt: SubmissionReceipt, path: Path | None) -> None:
+    from api.cli.files import write_new
+
+    if path is not None:
+        write_new(path, receipt.evidence)
+
+
+def _show_receipt(output: Output, receipt: SubmissionReceipt, path: Path | None) -> None:
+    output.document(
+        {
+            "kind": receipt.kind,
+            "document": receipt.document,
+            "document_id": receipt.document_id,
+            "message_sha256": receipt.message_sha256,
+            "accepted_at": receipt.accepted_at,
+            "recipients": list(receipt.recipients),
+            "replayed": receipt.replayed,
+            "receipt": str(path) if path else None,
+        }
+    )
+    taken = Text("Trục đã tiếp nhận lúc {at}", "Taken on by the exchange at {at}")
+    again = Text("Đã tiếp nhận từ trước, lúc {at}: biên nhận như cũ", "Taken on before, at {at}: the same receipt")
+    output.line(output.say(again if receipt.replayed else taken, at=shown(receipt.accepted_at)), mark=Mark.GOOD)
+    output.facts(
+        [
+            (output.say(Text("Mã văn bản", "DocumentId")), receipt.document_id),
+            (output.say(Text("Trên trục", "In the exchange")), receipt.document),
+            (output.say(Text("Nơi nhận", "Deliveries")), str(len(receipt.recipients))),
+            ("SHA-256", receipt.message_sha256),
+        ]
+    )
