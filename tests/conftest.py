@@ -45,7 +45,7 @@ def no_network() -> Iterator[None]:
         refuse_others(self, address)
         return connect_ex(self, address)
 
-    def checked_look_up(host: str | bytes | None, *args: Any, **kwargs: Any) -> list[Any]:  # noqa: ANN401 - passed on
+    def checked_look_up(host: str | bytes | None, *args: Any, **kwargs: Any) -> list[Any]:
         name = host.decode() if isinstance(host, bytes) else host
         if name and not _is_on_this_machine(socket.AF_INET, (name,)):
             raise NetworkUsedError(f"a test looks up {name!r}")
