@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import time
 from dataclasses import dataclass
 from enum import Enum
 from importlib import resources
@@ -25,6 +26,8 @@ _SIGNXML: Final = {
     "signxml:xmldsig": "schemas/xmldsig-core-schema.xsd",
     "signxml:xades": "xades/schemas/XAdES01903v132-201601.xsd",
 }
+_COMPILE_ATTEMPTS: Final = 100
+_COMPILE_PAUSE_SECONDS: Final = 0.001
 _SCHEMA_CACHE = threading.local()
 
 
@@ -109,6 +112,20 @@ def _element_name(message: str) -> str:
 
 
 def _compile(name: SchemaName) -> etree.XMLSchema:
+    """Compile, again and again where another thread got in between.
+
+    libxml2 has one loader of further documents for the whole process, and lxml swaps it around every parse: a parse
+    that ends in another thread takes ours away. What then cannot be loaded is an error, never a laxer schema.
+    """
+    for _ in range(_COMPILE_ATTEMPTS - 1):
+        try:
+            return _compile_once(name)
+        except SchemaUnavailableError:
+            time.sleep(_COMPILE_PAUSE_SECONDS)
+    return _compile_once(name)
+
+
+def _compile_once(name: SchemaName) -> etree.XMLSchema:
     parser = etree.XMLParser(no_network=True, load_dtd=False, resolve_entities=True)
     parser.resolvers.add(_PackageResolver())
     try:

@@ -99,7 +99,7 @@ class AcceptDocument:
         """Find repeats and conflicts; a number used twice by a sender is a warning (Decree 30 App. VI III.1(h))."""
         items[0].exchange.observer.reached(AcceptanceStep.TRANSACTION_BEGUN)
         version = read_version(connection)
-        documents = _find_documents(connection, [item.document.message.document_id for item in items])
+        documents = find_document_ids(connection, [item.document.message.document_id for item in items])
         repeats = _find_messages(connection, [item.document.sha256 for item in items])
         numbers = _find_numbers(connection, [item.document.number_key for item in items])
         return [item.judge(connection, version, documents, repeats, numbers) for item in items]
@@ -301,7 +301,8 @@ class AcceptDocument:
             )
 
 
-def _find_documents(connection: Connection, document_ids: Sequence[str]) -> set[str]:
+def find_document_ids(connection: Connection, document_ids: Sequence[str]) -> set[str]:
+    """Those of the identifiers that are taken."""
     return set(connection.execute(_DOCUMENTS, {"document_ids": document_ids}).scalars())
 
 

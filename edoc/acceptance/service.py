@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from edoc.acceptance.documents import AcceptDocument, StoredAttachment, VerifiedDocument
-from edoc.acceptance.errors import DirectoryChangedError, RefusedError, SenderMismatchError
+from edoc.acceptance.documents import AcceptDocument, StoredAttachment, VerifiedDocument, find_document_ids
+from edoc.acceptance.errors import ConflictError, DirectoryChangedError, RefusedError, SenderMismatchError
 from edoc.acceptance.incoming import Incoming, archive_message
 from edoc.acceptance.receipts import Receipt, find_receipt
 from edoc.acceptance.rejections import RecordRefusal, Refusal
@@ -30,7 +30,7 @@ from edoc.acceptance.verification import (
 from edoc.access.tokens import Principal, Scope
 from edoc.archive.objects import StagedObject
 from edoc.database.engine import read
-from edoc.database.group_commit import WorkItem
+from edoc.database.group_commit import Failed, WorkItem
 from edoc.delivery.errors import DeliveryError
 from edoc.delivery.reports import AcceptStatus, VerifiedStatus
 from edoc.directory.errors import DirectoryError
@@ -161,6 +161,7 @@ class Acceptance:
             self._reached(AcceptanceStep.ATTACHMENTS_STAGED)
             reports = check_seal(document, decoded, [sender], directory, self._exchange.validator(), at)
             self._reached(AcceptanceStep.SIGNATURES_VERIFIED)
+            self._refuse_conflict(message.document_id)
             attachments = self._archive_attachments(message, staged)
         archive_message(incoming, self._exchange.store)
         self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
@@ -180,6 +181,12 @@ class Acceptance:
             ),
         )
 
+    def _refuse_conflict(self, document_id: str) -> None:
+        """Before anything is archived; the transaction looks again."""
+        with read(self._exchange.engine) as connection:
+            if find_document_ids(connection, [document_id]):
+                raise ConflictError(document_id)
+
     def _judge_status(
         self,
         incoming: Incoming,
@@ -195,9 +202,7 @@ class Acceptance:
         self._reached(AcceptanceStep.AUTHORIZED)
         reports = check_seal(document, decoded, [sender], directory, self._exchange.validator(), at)
         self._reached(AcceptanceStep.SIGNATURES_VERIFIED)
-        archive_message(incoming, self._exchange.store)
-        self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
-        return AcceptStatus(
+        work = AcceptStatus(
             self._exchange,
             VerifiedStatus(
                 message=message,
@@ -210,6 +215,13 @@ class Acceptance:
                 warnings=decoded.warnings,
             ),
         )
+        with read(self._exchange.engine) as connection:
+            preparation = work.judge(connection, lock=False)
+        if isinstance(preparation, Failed):
+            raise preparation.error
+        archive_message(incoming, self._exchange.store)
+        self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
+        return work
 
     def _stage_attachments(self, stack: ExitStack, message: DocumentMessage) -> dict[str, StagedObject]:
         """Decode large attachments once: into a staged object, with the digest that the seal is checked against."""

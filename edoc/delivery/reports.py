@@ -94,14 +94,19 @@ class AcceptStatus:
         """Find the deliveries and whether the reports may follow."""
         return [item.judge(connection) for item in items]
 
-    def judge(self, connection: Connection) -> Preparation:
-        """Find the delivery, and whether the report repeats, follows or cannot."""
+    def judge(self, connection: Connection, *, lock: bool = True) -> Preparation:
+        """Find the delivery, and whether the report repeats, follows or cannot.
+
+        Args:
+            connection: in a transaction that may write, or without ``lock`` in any.
+            lock: whether to hold the delivery until the transaction ends.
+        """
         status = self._status
         receipt = find_receipt(connection, self._exchange.store, status.sha256)
         if receipt is not None:
             return Settled(receipt)
         delivery = connection.execute(
-            _DELIVERY,
+            _DELIVERY_LOCKED if lock else _DELIVERY,
             {"document": status.document_id, "recipient": status.recipient_id, "sender": status.sender_id},
         ).one_or_none()
         if delivery is None:
@@ -235,8 +240,8 @@ _DELIVERY = (
         DeliveryRow.recipient_id == bindparam("recipient"),
         DeliveryRow.sender_id == bindparam("sender"),
     )
-    .with_for_update(of=DeliveryRow)
 )
+_DELIVERY_LOCKED = _DELIVERY.with_for_update(of=DeliveryRow)
 _HISTORY = (
     select(StatusReportRow.code, StatusReportRow.reporter_id, StatusReportRow.occasion, MessageRow.sha256)
     .join(MessageRow, MessageRow.id == StatusReportRow.message_id)

@@ -115,3 +115,17 @@ def test_a_document_cannot_name_a_schema_of_its_own() -> None:
 def test_a_schema_that_the_packages_do_not_hold_is_not_looked_for_elsewhere() -> None:
     with pytest.raises(SchemaUnavailableError):
         module._read("http://192.0.2.1/other.xsd")
+
+
+def test_a_compile_that_another_thread_disturbed_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lxml's loader of further documents is one for the process: another thread's parse can take it away."""
+    once, disturbed = module._compile_once, [SchemaUnavailableError("no loader")] * 3
+
+    def disturbed_at_first(name: SchemaName) -> etree.XMLSchema:
+        if disturbed:
+            raise disturbed.pop()
+        return once(name)
+
+    monkeypatch.setattr(module, "_compile_once", disturbed_at_first)
+    assert isinstance(module._compile(SchemaName.EDXML_READ), etree.XMLSchema)
+    assert disturbed == []

@@ -1,0 +1,462 @@
+"""Taking messages on: what is accepted, what is refused, and what each leaves behind."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import date, timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Table, func, select
+
+from edoc.acceptance.documents import AcceptDocument
+from edoc.acceptance.errors import (
+    ConflictError,
+    RefusedError,
+    SenderMismatchError,
+    VerificationUnavailableError,
+)
+from edoc.acceptance.incoming import IN_MEMORY_BYTES, incoming_bytes, receive
+from edoc.acceptance.service import Acceptance
+from edoc.acceptance.steps import AcceptanceStep
+from edoc.access.errors import MissingScopeError
+from edoc.access.tokens import Scope
+from edoc.database.engine import read, write
+from edoc.database.tables import (
+    AttachmentRow,
+    Base,
+    DeliveryRow,
+    DocumentRow,
+    EventRow,
+    EvidenceRow,
+    MessageRow,
+    OutboxRow,
+)
+from edoc.directory.repository import close_agency, end_binding
+from edoc.documents.content import open_attachment
+from edoc.envelope.contents import MemoryContent
+from edoc.envelope.model import Bussiness, BussinessDocType, DocumentMessage, OtherInfo
+from edoc.errors import MessageError
+from edoc.evidence.codec import parse_evidence, read_evidence
+from edoc.evidence.model import EvidenceType
+from edoc.exchange import Exchange
+from keys.certificates import fingerprint
+from keys.revocation import RevocationData
+from keys.trust import PathValidator
+from signing.errors import XmlError, XmlLimitError
+from signing.xml import CHUNK_BYTES
+from tests.support.services import (
+    HOME_AFFAIRS,
+    OFFICE,
+    OTHER_WARD,
+    WARD,
+    SmallExchange,
+    attachment,
+    letter,
+    small_exchange,
+    status,
+)
+
+TABLES = (MessageRow, DocumentRow, AttachmentRow, DeliveryRow, EvidenceRow, EventRow, OutboxRow)
+
+
+def count(exchange: Exchange, table: type[Base]) -> int:
+    with read(exchange.engine) as connection:
+        return connection.execute(select(func.count()).select_from(table.__table__)).scalar_one()
+
+
+def counts(small: SmallExchange) -> dict[str, int]:
+    return {table.__tablename__: count(small.exchange, table) for table in TABLES}
+
+
+def objects(small: SmallExchange) -> int:
+    return sum(1 for _ in small.exchange.store.list())
+
+
+class Watcher:
+    def __init__(self) -> None:
+        self.steps: list[AcceptanceStep] = []
+
+    def reached(self, step: AcceptanceStep) -> None:
+        self.steps.append(step)
+
+
+def test_an_accepted_letter_leaves_its_rows_evidence_and_object(small: SmallExchange) -> None:
+    message = small.sealed(letter(to=(WARD, OTHER_WARD)))
+    receipt = small.submit(message)
+    assert counts(small) == {
+        "message": 1,
+        "document": 1,
+        "attachment": 1,
+        "delivery": 2,
+        "evidence": 2,
+        "event": 3,
+        "outbox": 2,
+    }
+    assert small.exchange.store.read(receipt.message_sha256, 1 << 20) == message
+    assert [each.recipient_code for each in receipt.deliveries] == [WARD, OTHER_WARD]
+
+
+def test_the_receipt_is_evidence_with_the_digest_and_the_senders_number(small: SmallExchange) -> None:
+    first, second = small.submit(letter(1)), small.submit(letter(2))
+    numbers = []
+    for receipt in (first, second):
+        evidence, _, _ = read_evidence(parse_evidence(receipt.evidence))
+        assert evidence.type is EvidenceType.SUBMISSION_ACCEPTANCE
+        assert evidence.message_sha256 == receipt.message_sha256
+        numbers.append(evidence.sender.sequence)
+    assert numbers == [1, 2]
+
+
+def test_each_recipient_counts_its_consignments_without_a_gap(small: SmallExchange) -> None:
+    small.submit(letter(1, to=(WARD,)))
+    small.submit(letter(2, to=(OTHER_WARD, WARD)))
+    small.submit(letter(3, to=(WARD,)))
+    with read(small.exchange.engine) as connection:
+        ward = small.exchange.directory.current().find(WARD).id
+        numbers = connection.execute(
+            select(DeliveryRow.recipient_sequence).where(DeliveryRow.recipient_id == ward).order_by(DeliveryRow.id)
+        ).scalars()
+        assert list(numbers) == [1, 2, 3]
+
+
+def test_the_same_bytes_again_give_the_same_receipt_and_change_nothing(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    first = small.submit(message)
+    before = counts(small)
+    again = small.submit(message)
+    assert again.evidence == first.evidence
+    assert (again.replayed, first.replayed) == (True, False)
+    assert again.deliveries == first.deliveries
+    assert counts(small) == before
+
+
+def test_the_receipt_stays_the_same_after_the_worker_archived_it_and_the_seal_expired(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    first = small.submit(message)
+    small.work()
+    small.clock.now += timedelta(days=3650)
+    assert small.submit(message).evidence == first.evidence
+
+
+def test_the_same_document_id_with_other_bytes_is_a_conflict(small: SmallExchange) -> None:
+    first = small.submit(letter())
+    before = counts(small)
+    with pytest.raises(ConflictError, match="other bytes"):
+        small.submit(letter(subject="Một trích yếu khác"))
+    assert counts(small) == before
+    assert small.view(first.document_pk, OFFICE).subject == letter().subject
+
+
+def test_a_number_used_twice_is_a_warning(small: SmallExchange) -> None:
+    small.submit(letter())
+    second = small.submit(small.sealed_with(letter(), ("24,01/UBND-VX<", "24,01/UBND-VX-2<")))
+    assert [warning.code for warning in second.warnings] == ["M.Exist"]
+    assert [warning.code for warning in small.view(second.document_pk, OFFICE).warnings] == ["M.Exist"]
+
+
+def test_an_agency_named_by_both_its_codes_gets_one_delivery(small: SmallExchange) -> None:
+    receipt = small.submit(letter(to=(WARD, "000.01.31.H29")))
+    assert [each.recipient_code for each in receipt.deliveries] == [WARD]
+
+
+def refusal(small: SmallExchange, message: DocumentMessage | bytes, code: str = OFFICE) -> RefusedError:
+    """What a message is refused with; it must leave a rejection and nothing else."""
+    before, stored = counts(small), objects(small)
+    with pytest.raises(RefusedError) as refused:
+        small.submit(message, code)
+    after = counts(small)
+    changed = {name for name in after if after[name] != before[name]}
+    assert changed == {"evidence", "event", "outbox"}
+    assert objects(small) == stored
+    sealed = refused.value.evidence
+    assert sealed is not None
+    evidence, _, _ = read_evidence(parse_evidence(sealed.body))
+    assert evidence.type is EvidenceType.SUBMISSION_REJECTION
+    assert [reason.rule for reason in evidence.reasons] == [each.code for each in refused.value.violations]
+    return refused.value
+
+
+def codes(error: RefusedError) -> list[str]:
+    return [violation.code for violation in error.violations]
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "words"),
+    [
+        (("H29.31.1<", "H29.99<"), "M.MessageHeader.To.OrganId", "no agency has the code H29.99"),
+        (("2026/11/24<", "2026/11/25<"), "R.MessageHeader.PromulgationInfo.PromulgationDate", "future"),
+        (("H29.1,2026", "H29.2,2026"), "M.MessageHeader.DocumentId", "code of H29.2"),
+        (("LƯU HÀNH NỘI BỘ", "TUYỆT MẬT"), "M.MessageHeader.Secrecy", "marked"),
+    ],
+)
+def test_what_breaks_a_rule_is_refused_with_evidence(
+    small: SmallExchange, change: tuple[str, str], code: str, words: str
+) -> None:
+    message = letter(other_info=OtherInfo(sphere_of_promulgation="LƯU HÀNH NỘI BỘ"))
+    error = refusal(small, small.sealed_with(message, change))
+    assert codes(error) == [code]
+    assert words in str(error)
+
+
+def test_every_unknown_recipient_is_named(small: SmallExchange) -> None:
+    error = refusal(small, letter(to=("H29.98", WARD, "H29.99")))
+    assert [each.field for each in error.violations] == ["MessageHeader/To[1]/OrganId", "MessageHeader/To[3]/OrganId"]
+
+
+def test_a_recipient_that_is_no_more_is_refused_with_its_successors(small: SmallExchange) -> None:
+    directory = small.exchange.directory.current()
+    with write(small.exchange.engine) as connection:
+        close_agency(connection, directory.find(WARD), date(2026, 7, 1), [directory.find(OTHER_WARD)])
+    small.exchange.directory.refresh()
+    assert f"successors: {OTHER_WARD}" in str(refusal(small, letter()))
+
+
+def test_a_directory_that_changed_unseen_is_seen_in_the_transaction(small: SmallExchange) -> None:
+    directory = small.exchange.directory.current()
+    small.clock.step = timedelta(0)
+    small.exchange.directory.refresh()
+    message = small.sealed(letter())
+    with write(small.exchange.engine) as connection:
+        close_agency(connection, directory.find(WARD), date(2026, 7, 1), [])
+    with pytest.raises(RefusedError, match="ended on 2026-07-01"):
+        small.submit(message)
+    assert count(small.exchange, DocumentRow) == 0
+
+
+def test_an_unsealed_letter_is_refused(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    start, stop = message.index(b"<ds:Signature"), message.index(b"</ds:Signature>") + len(b"</ds:Signature>")
+    assert codes(refusal(small, message[:start] + message[stop:])) == ["N.Signature"]
+
+
+def test_the_seal_of_another_agency_is_refused(small: SmallExchange) -> None:
+    error = refusal(small, small.sealed(letter(), sealer=HOME_AFFAIRS))
+    assert codes(error) == ["M.Signature.signer"]
+
+
+def test_a_seal_whose_binding_ended_is_refused(small: SmallExchange) -> None:
+    with write(small.exchange.engine) as connection:
+        end_binding(connection, fingerprint(small.seals[OFFICE].certificate), small.clock())
+    small.exchange.directory.refresh()
+    assert codes(refusal(small, letter())) == ["M.Signature.signer"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("trích yếu".encode(), b""),
+        (b"<edXML:Priority>0", b"<edXML:Priority>3"),
+        (b"cong-van.pdf", b"cong-vam.pdf"),
+        (b"H29.31.1<", b"H29.31.2<"),
+    ],
+)
+def test_what_was_altered_under_the_seal_is_refused(small: SmallExchange, old: bytes, new: bytes) -> None:
+    message = small.sealed(letter(other_info=OtherInfo(), content="Nội dung trích yếu"))
+    assert old in message
+    error = refusal(small, message.replace(old, new))
+    assert error.violations[0].code.startswith("M.Signature.")
+    assert "HASH_FAILURE" in error.violations[0].reason
+
+
+def test_a_seal_that_expired_is_refused(small: SmallExchange) -> None:
+    message = letter(promulgation_date=date(2026, 11, 24))
+    small.clock.now += timedelta(days=400)
+    with pytest.raises((RefusedError, VerificationUnavailableError)):
+        small.submit(message)
+    assert count(small.exchange, DocumentRow) == 0
+
+
+def test_a_seal_that_cannot_be_judged_is_held_not_refused(tmp_path: Path) -> None:
+    with small_exchange(tmp_path) as small:
+        blind = PathValidator(small.pki.anchors(), RevocationData())
+        exchange = replace(small.exchange, validator=lambda: blind)
+        with pytest.raises(VerificationUnavailableError):
+            Acceptance(exchange).submit(incoming_bytes(small.sealed(letter())), small.caller(OFFICE))
+        assert set(counts(small).values()) == {0}
+
+
+def test_the_same_refusal_twice_is_recorded_once(small: SmallExchange) -> None:
+    message = small.sealed(letter(to=("H29.99",)))
+    first = refusal(small, message)
+    before = counts(small)
+    with pytest.raises(RefusedError) as again:
+        small.submit(message)
+    assert first.evidence is not None
+    assert again.value.evidence is not None
+    assert again.value.evidence.body == first.evidence.body
+    assert counts(small) == before
+
+
+def test_one_agency_cannot_send_for_another(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    with pytest.raises(SenderMismatchError):
+        small.submit(message, HOME_AFFAIRS)
+    assert set(counts(small).values()) == {0}
+
+
+def test_one_agency_cannot_have_the_receipt_of_another(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    small.submit(message)
+    with pytest.raises(SenderMismatchError):
+        small.submit(message, HOME_AFFAIRS)
+
+
+def test_a_caller_without_the_scope_is_turned_away(small: SmallExchange) -> None:
+    with pytest.raises(MissingScopeError):
+        Acceptance(small.exchange).submit(incoming_bytes(b"<x/>"), small.caller(OFFICE, Scope.RECEIVE))
+
+
+@pytest.mark.parametrize("data", [b"<", b"<a/>", b"<!DOCTYPE a><edXML/>", b"\x00\x01\x02", b"{}"])
+def test_what_cannot_be_read_leaves_nothing(small: SmallExchange, data: bytes) -> None:
+    with pytest.raises((XmlError, MessageError)):
+        small.submit(data)
+    assert set(counts(small).values()) == {0}
+    assert objects(small) == 0
+
+
+@pytest.mark.parametrize("kind", [BussinessDocType.RECALL, BussinessDocType.UPDATE, BussinessDocType.REPLACE])
+def test_recall_update_and_replace_are_refused_by_name(small: SmallExchange, kind: BussinessDocType) -> None:
+    new = "<edXML:BussinessDocType>0</edXML:BussinessDocType><edXML:BussinessDocReason>Lý do</"
+    other = f"<edXML:DocumentId>H29.1,2026/11/23,02/UBND-VX</edXML:DocumentId>{new.replace('0', str(kind.value), 1)}"
+    error = refusal(small, small.sealed_with(letter(bussiness=Bussiness(reason="Lý do")), (new, other)))
+    assert codes(error) == ["M.Bussiness.BussinessDocType"]
+
+
+def test_the_steps_are_reached_in_their_order(tmp_path: Path) -> None:
+    watcher = Watcher()
+    with small_exchange(tmp_path, observer=watcher) as small:
+        small.submit(letter())
+    order = [step for step in AcceptanceStep if step not in (AcceptanceStep.RECEIPT_READ, AcceptanceStep.ANSWERING)]
+    assert watcher.steps == order
+
+
+def test_a_large_letter_is_staged_and_its_file_becomes_an_object(small: SmallExchange) -> None:
+    data = b"%PDF-1.7\n" + os.urandom(3 << 20)
+    message = small.sealed(letter(attachments=(attachment(data),)))
+    assert len(message) > IN_MEMORY_BYTES
+    store = small.exchange.store
+    with receive(io.BytesIO(message), store, 100 << 20) as incoming:
+        assert incoming.staged is not None
+        receipt = Acceptance(small.exchange).submit(incoming, small.caller(OFFICE))
+    view = small.view(receipt.document_pk, OFFICE)
+    assert view.attachments[0].is_object
+    with open_attachment(small.exchange, view, view.attachments[0], 5, 7) as stream:
+        assert stream.read() == data[5:12]
+    assert store.verify(view.attachments[0].sha256) == len(data)
+    assert store.verify(view.message_sha256) == len(message)
+
+
+def test_a_large_letter_that_is_refused_leaves_no_object(small: SmallExchange) -> None:
+    data = b"%PDF-1.7\n" + os.urandom(3 << 20)
+    message = small.sealed(letter(attachments=(attachment(data),)), sealer=HOME_AFFAIRS)
+    with (
+        receive(io.BytesIO(message), small.exchange.store, 100 << 20) as incoming,
+        pytest.raises(RefusedError, match="not bound"),
+    ):
+        Acceptance(small.exchange).submit(incoming, small.caller(OFFICE))
+    assert objects(small) == 0
+
+
+@pytest.mark.parametrize(("size", "limit"), [(11, 10), (IN_MEMORY_BYTES + CHUNK_BYTES, IN_MEMORY_BYTES + 1)])
+def test_more_bytes_than_allowed_are_refused_while_they_come(small: SmallExchange, size: int, limit: int) -> None:
+    stream = io.BytesIO(b"x" * size * 4)
+    with pytest.raises(XmlLimitError), receive(stream, small.exchange.store, limit):
+        pass
+    assert stream.tell() <= limit + 1 + 2 * CHUNK_BYTES
+
+
+def test_many_senders_at_once_get_distinct_documents_and_numbers(small: SmallExchange) -> None:
+    messages = [small.sealed(letter(number, to=(WARD, OTHER_WARD))) for number in range(1, 41)]
+    with ThreadPoolExecutor(8) as pool:
+        receipts = list(pool.map(small.submit, messages * 2))
+    assert len({receipt.document_pk for receipt in receipts}) == 40
+    assert len({receipt.evidence for receipt in receipts}) == 40
+    assert count(small.exchange, DocumentRow) == 40
+    for agency in (OFFICE, WARD, OTHER_WARD):
+        assert sequence_of(small, agency) == list(range(1, 41))
+
+
+def sequence_of(small: SmallExchange, code: str) -> list[int]:
+    agency = small.exchange.directory.current().find(code)
+    with read(small.exchange.engine) as connection:
+        rows = connection.execute(
+            select(EventRow.agency_sequence).where(EventRow.agency_id == agency.id).order_by(EventRow.agency_sequence)
+        )
+        return list(rows.scalars())
+
+
+def test_conflicting_senders_at_once_end_with_one_document(small: SmallExchange) -> None:
+    messages = [small.sealed(letter(content=f"Nội dung {number}")) for number in range(12)]
+
+    def attempt(message: bytes) -> str:
+        try:
+            return small.submit(message).document_id
+        except ConflictError:
+            return "conflict"
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(attempt, messages))
+    assert outcomes.count("conflict") == 11
+    assert count(small.exchange, DocumentRow) == 1
+
+
+def test_one_bad_item_of_a_batch_does_not_spoil_the_others(
+    small: SmallExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original: Callable[..., object] = AcceptDocument.write
+
+    def breaking(self: AcceptDocument, *args: object) -> object:
+        if self.document.message.code.number == "07":
+            raise RuntimeError("broken")
+        return original(self, *args)
+
+    monkeypatch.setattr(AcceptDocument, "write", breaking)
+    messages = [small.sealed(letter(number)) for number in range(1, 13)]
+
+    def attempt(message: bytes) -> bool:
+        try:
+            small.submit(message)
+        except RuntimeError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(12) as pool:
+        assert list(pool.map(attempt, messages)).count(False) == 1
+    assert count(small.exchange, DocumentRow) == 11
+    assert sequence_of(small, OFFICE) == list(range(1, 12))
+
+
+def test_status_about_nothing_is_refused(small: SmallExchange) -> None:
+    error = refusal(small, small.sealed(status("03", letter())), WARD)
+    assert codes(error) == ["M.UpdateTraces"]
+
+
+def test_tables_named_here_are_all_that_acceptance_fills(small: SmallExchange) -> None:
+    small.submit(letter(attachments=()))
+    filled = {
+        table.name
+        for table in Base.metadata.sorted_tables
+        if isinstance(table, Table)
+        and _rows(small, table)
+        and not table.name.startswith(("agency", "directory", "seal"))
+    }
+    assert filled == {table.__tablename__ for table in TABLES} - {"attachment"}
+
+
+def _rows(small: SmallExchange, table: Table) -> int:
+    with read(small.exchange.engine) as connection:
+        return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def test_memory_contents_are_what_was_sent(small: SmallExchange) -> None:
+    receipt = small.submit(letter())
+    view = small.view(receipt.document_pk, OFFICE)
+    with open_attachment(small.exchange, view, view.attachments[0]) as stream:
+        sent = letter().attachments[0].content
+        assert isinstance(sent, MemoryContent)
+        assert stream.read() == sent.data
