@@ -55,7 +55,8 @@ _KNOWN_META_INF: Final = re.compile(
 """The names that EN 319 162-1 section 4.4 gives to files in META-INF."""
 _DIRTY_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that have no place in a file name: controls, invisible formatting, lone surrogates."""
-_SIGNATURE_LIMITS: Final = XmlLimits(max_bytes=4 << 20)
+_SIGNATURE_LIMITS: Final = XmlLimits(max_bytes=8 << 20, max_skeleton_bytes=8 << 20, max_nodes=400_000)
+"""Room for a reference to each of as many files as a container may have."""
 
 
 class FileStream(Protocol):

@@ -285,6 +285,11 @@ def test_our_verifier_passes_a_container_and_fails_it_with_a_file_changed_added_
         assert verdict(zipped(changed)) is not Indication.TOTAL_PASSED
 
 
+def test_container_of_some_thousand_files_is_written_and_passes_under_the_limits_of_every_reader() -> None:
+    files = {f"evidence/{number:04}-ContentConsignment.xml": b"<Evidence/>" for number in range(3000)}
+    assert verdict(made(files)) is Indication.TOTAL_PASSED
+
+
 def test_unknown_member_is_named() -> None:
     with open_container(made()) as container, pytest.raises(ContainerError, match="no file 'x'"):
         container.member("x")
