@@ -43,7 +43,7 @@ from edoc.envelope.model import (
 )
 from edoc.envelope.rules import needs_description
 from edoc.envelope.scalars import MAX_AMOUNT, max_length, parse_integer
-from edoc.envelope.schema_findings import violation_of
+from edoc.envelope.schema_findings import violations_of
 from edoc.envelope.vocabulary import DS_SIGNATURE, VOCABULARIES, Names, Vocabulary
 from edoc.errors import MessageError, Violation
 from signing.parts import ElementPart, Part
@@ -93,7 +93,7 @@ def decode(document: ParsedXml, limits: MessageLimits) -> DecodedMessage:
     broken = schemas.validate(vocabulary.schema, document.root)
     decoded = _MessageReader(document, vocabulary, limits).read()
     if broken:
-        raise MessageError(tuple(violation_of(each, document.root) for each in broken))
+        raise MessageError(violations_of(broken, document.root))
     return decoded
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from lxml import etree
@@ -18,8 +19,16 @@ _NAMESPACES: Final = re.compile(r"\{[^}]*\}")
 _EXPECTED: Final = re.compile(r"Missing child element\(s\)\. Expected is[^(]*\( ([A-Za-z]+)")
 
 
-def violation_of(broken: SchemaViolation, root: etree._Element) -> Violation:
-    """The violation of a rule that only the schema has noticed."""
+def violations_of(broken: Iterable[SchemaViolation], root: etree._Element) -> tuple[Violation, ...]:
+    """The violations of rules that only the schema has noticed, one for each field: a schema repeats itself."""
+    found: dict[tuple[str, str], Violation] = {}
+    for each in broken:
+        violation = _violation(each, root)
+        found.setdefault((violation.code, violation.field), violation)
+    return tuple(found.values())
+
+
+def _violation(broken: SchemaViolation, root: etree._Element) -> Violation:
     field = _field(broken, root)
     message = _NAMESPACES.sub("", broken.message)
     kind = "T"

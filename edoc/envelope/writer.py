@@ -22,7 +22,7 @@ from xml.sax.saxutils import escape, quoteattr
 from lxml import etree
 
 import schemas
-from edoc.envelope.codes import normalize_code
+from edoc.envelope.codes import is_code, normalize_code
 from edoc.envelope.document_id import make_document_id
 from edoc.envelope.filetypes import (
     HEAD_BYTES,
@@ -50,7 +50,7 @@ from edoc.envelope.model import (
 )
 from edoc.envelope.rules import is_type_name, needs_description
 from edoc.envelope.scalars import MAX_AMOUNT, format_date, format_timestamp, max_length, normalize_text
-from edoc.envelope.schema_findings import violation_of
+from edoc.envelope.schema_findings import violations_of
 from edoc.envelope.unzip import ZIP_BASED, ZIP_MAGIC
 from edoc.envelope.vocabulary import EDXML
 from edoc.errors import MessageError
@@ -66,6 +66,9 @@ _RESERVED_IDS: Final = frozenset({_HEADER_ID, _BUSSINESS_ID, _MANIFEST_ID})
 _DECLARATION: Final = f' xmlns:edXML="{EDXML}"'
 _NOT_XML: Final = re.compile("[^\t\n\r -\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML document can hold (XML 1.0 section 2.2), lone surrogates among them."""
+_NUMBER: Final = re.compile(r"0[1-9]|[1-9][0-9]{1,10}")
+"""Decree 30/2020/ND-CP Appendix I."""
+_NOTATION: Final = re.compile(r"[^\s/,]+")
 _WRITTEN_TYPE: Final = 2
 _WRITTEN_TYPE_DETAIL: Final = 0
 
@@ -109,7 +112,7 @@ def encode(message: Message, *, with_ids: bool = True) -> ParsedXml:
     )
     broken = schemas.validate(name, document.root)
     if broken:
-        raise MessageError(tuple(violation_of(each, document.root) for each in broken))
+        raise MessageError(violations_of(broken, document.root))
     return document
 
 
@@ -230,7 +233,7 @@ class _MessageWriter:
     ) -> None:
         path = f"{parent}/{name}{position}"
         self._open(name)
-        self._leaf(path, "OrganId", normalize_code(organization.organ_id), required=True)
+        self._agency_code(path, organization.organ_id, required=True)
         self._leaf(path, "OrganizationInCharge", organization.organization_in_charge, required=in_charge)
         self._leaf(path, "OrganName", organization.organ_name, required=True)
         self._leaf(path, "OrganAdd", organization.organ_add, required=address)
@@ -256,8 +259,7 @@ class _MessageWriter:
         if answered == ResponseFor() and not complete:
             return
         self._open("ResponseFor")
-        organ_id = None if answered.organ_id is None else normalize_code(answered.organ_id)
-        self._leaf(path, "OrganId", organ_id, required=complete)
+        self._agency_code(path, answered.organ_id, required=complete)
         self._leaf(path, "Code", answered.code, required=complete, length_of="ResponseFor/Code")
         self._leaf(path, "DocumentId", answered.document_id, required=complete)
         if complete and answered.promulgation_date is None:
@@ -290,7 +292,7 @@ class _MessageWriter:
         for position, hop in enumerate(hops, 1):
             hop_path = f"TraceHeaderList/TraceHeader[{position}]"
             self._open("TraceHeader")
-            self._leaf(hop_path, "OrganId", normalize_code(hop.organ_id or ""), required=True)
+            self._agency_code(hop_path, hop.organ_id, required=True)
             self._timestamp(hop_path, hop.timestamp)
             self._close("TraceHeader")
         self._close("TraceHeaderList")
@@ -377,6 +379,13 @@ class _MessageWriter:
             )
 
     def _check_identity(self, message: DocumentMessage) -> None:
+        number, notation = message.code.number, message.code.notation
+        if number and not _NUMBER.fullmatch(number):
+            self._refuse(
+                "T", "MessageHeader/Code/CodeNumber", f"{number!r} is not 2 to 11 digits; below ten it is written 05"
+            )
+        if notation and not _NOTATION.fullmatch(notation):
+            self._refuse("T", "MessageHeader/Code/CodeNotation", f"{notation!r} has a space, slash or comma in it")
         expected = make_document_id(normalize_code(message.sender.organ_id), message.promulgation_date, message.code)
         if message.document_id and normalize_text(message.document_id) != normalize_text(expected):
             self._refuse("M", "MessageHeader/DocumentId", f"the identifier is not {expected!r}")
@@ -428,6 +437,15 @@ class _MessageWriter:
         if len(text) > longest:
             self._refuse("R", path, f"the text has {len(text)} characters, more than {longest}")
         self._plain(name, escape(text, {"\r": "&#13;"}))
+
+    def _agency_code(self, path: str, code: str | None, *, required: bool) -> None:
+        code = normalize_code(code or "")
+        if code and not is_code(code):
+            self._refuse(
+                "T", f"{path}/OrganId", f"{code!r} is no agency code: letters, digits, dots, hyphens, at most 35"
+            )
+        else:
+            self._leaf(path, "OrganId", code, required=required)
 
     def _list(self, name: str, path: str, item: str, values: Iterable[str], length_of: str | None = None) -> None:
         texts = [value for value in values if normalize_text(value)]
