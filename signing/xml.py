@@ -393,8 +393,11 @@ def canonicalize(
     """The canonical octets of ``element`` and all below it, without comments.
 
     Raises:
-        XmlError: a namespace name is not an absolute URI, for which no canonical form is defined.
+        XmlError: a namespace name is not an absolute URI, for which no canonical form is defined, or ``element`` is a
+            processing instruction, on which libxml2 would end the process.
     """
+    if not isinstance(element.tag, str):
+        raise XmlError("xml.canonicalization", "a processing instruction alone cannot be signed", "sign an element")
     exclusive = method is CanonicalizationMethod.EXCLUSIVE
     if not exclusive and element.getparent() is not None:
         element = _standing_alone(element, method)
