@@ -156,7 +156,7 @@ def document(
     sender: str = "H29.900",
     recipients: Sequence[str] = ("H29.901",),
     number: str = "15",
-    **changes: Any,  # noqa: ANN401 - any field of the message
+    **changes: Any,
 ) -> DocumentMessage:
     """An invitation of ``sender`` to ``recipients`` with those files; ``changes`` replace fields of the message."""
     code = Code(number, "GM-SVD")
@@ -194,7 +194,7 @@ def attachment(
     return Attachment(content_id, name, content_type or media_type_of(name), MemoryContent(data))
 
 
-def document_with_attachments(count: int, size: int = 1000, **changes: Any) -> DocumentMessage:  # noqa: ANN401 - as above
+def document_with_attachments(count: int, size: int = 1000, **changes: Any) -> DocumentMessage:
     """A document with ``count`` different files of ``size`` bytes."""
     files = (
         attachment(f"tep-{each}.bin", (each.to_bytes(4, "big") * (size // 4 + 1))[:size], content_id=f"att-{each}")
@@ -208,7 +208,7 @@ def status(
     *,
     sender: str = "H29.901",
     about: DocumentMessage | None = None,
-    **changes: Any,  # noqa: ANN401 - any field of the message
+    **changes: Any,
 ) -> StatusMessage:
     """A status of ``sender`` about a document, addressed to the document's sender."""
     about = about or document()
