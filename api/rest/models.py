@@ -38,19 +38,21 @@ class Input(BaseModel):
 class DocumentPath(Input):
     """A document."""
 
-    document: UUID = Field(description="Identifier that the exchange gave the document", examples=[ID_EXAMPLE])
+    document: UUID = Field(
+        description="Identifier that the exchange gave the document", json_schema_extra={"example": ID_EXAMPLE}
+    )
 
 
 class AttachmentPath(DocumentPath):
     """A file of a document."""
 
-    position: int = Field(ge=0, description="Position of the file, from 0", examples=[0])
+    position: int = Field(ge=0, description="Position of the file, from 0", json_schema_extra={"example": 0})
 
 
 class DigestPath(DocumentPath):
     """Something of a document, by the digest of its bytes."""
 
-    sha256: str = Field(description="SHA-256 in lower-case hex", examples=[SHA256_EXAMPLE])
+    sha256: str = Field(description="SHA-256 in lower-case hex", json_schema_extra={"example": SHA256_EXAMPLE})
 
 
 class Paging(Input):
@@ -78,10 +80,10 @@ class InboxQuery(Paging):
         None, pattern=r"^(consigned|[0-9]{2})$", description="`consigned`, or a status code of two digits"
     )
     since: AwareDatetime | None = Field(
-        None, description="Consigned at this time or later", examples=["2026-03-02T00:00:00+07:00"]
+        None, description="Consigned at this time or later", json_schema_extra={"example": "2026-03-02T00:00:00+07:00"}
     )
     until: AwareDatetime | None = Field(None, description="Consigned before this time")
-    type: str | None = Field(None, description="Name of the document type", examples=["Công văn"])
+    type: str | None = Field(None, description="Name of the document type", json_schema_extra={"example": "Công văn"})
     sender: str | None = Field(None, description="Code of the sending agency")
     priority: int | None = Field(None, ge=0, le=4, description="Urgency: 0 normal to 3 express")
 
