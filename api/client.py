@@ -190,8 +190,9 @@ class Client:
             parts: list[tuple[str, tuple[str | None, bytes | BinaryIO, str]]] = [
                 ("metadata", (None, body, "application/json"))
             ]
-            for each in files:
-                parts.append(("file", (each.name, stack.enter_context(each.path.open("rb")), each.media_type)))
+            parts.extend(
+                ("file", (each.name, stack.enter_context(each.path.open("rb")), each.media_type)) for each in files
+            )
             return _receipt(self._request("POST", "/documents", files=parts))
 
     def report_status(
@@ -294,7 +295,7 @@ class Client:
             time.sleep(0.25 * 2**attempt)
         return action()
 
-    def _request(self, method: str, path: str, **keywords: Any) -> httpx.Response:  # noqa: ANN401 -- passed on to httpx
+    def _request(self, method: str, path: str, **keywords: Any) -> httpx.Response:
         with _network(self.url):
             response = self._http.request(method, API + path, **keywords)
         _check(response)
@@ -306,7 +307,8 @@ def _network(url: str) -> Iterator[None]:
     try:
         yield
     except httpx.HTTPError as error:
-        raise ExchangeUnreachableError(f"the exchange at {url} does not answer: {error or type(error).__name__}") from error
+        reason = str(error) or type(error).__name__
+        raise ExchangeUnreachableError(f"the exchange at {url} does not answer: {reason}") from error
 
 
 def _check(response: httpx.Response) -> None:
@@ -317,7 +319,9 @@ def _check(response: httpx.Response) -> None:
     except ValueError:
         problem = None
     if not isinstance(problem, dict) or "title" not in problem:
-        raise UnexpectedAnswerError(f"{response.url} answered {response.status_code} and is no exchange of this version")
+        raise UnexpectedAnswerError(
+            f"{response.url} answered {response.status_code} and is no exchange of this version"
+        )
     kind = str(problem.get("type", "about:blank")).rstrip("/").rpartition("/")[2].rpartition(":")[2]
     raise RefusedByExchangeError(
         response.status_code, kind, str(problem["title"]), str(problem.get("detail", "")), problem

@@ -36,9 +36,7 @@ def create_authority(settings: Settings, at: datetime, algorithm: KeyAlgorithm) 
     folder = settings.home / FOLDER
     password = new_password()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    authority = DemonstrationAuthority.create(
-        folder, password, at=at, algorithm=algorithm, kdf_rounds=MIN_KDF_ROUNDS
-    )
+    authority = DemonstrationAuthority.create(folder, password, at=at, algorithm=algorithm, kdf_rounds=MIN_KDF_ROUNDS)
     write_private_file(folder / PASSWORD_FILE, password + b"\n")
     publish_authority(authority, settings.trust_folder)
     publish_crls(authority, settings.trust_folder, at)

@@ -6,15 +6,13 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import click
 
 from api.cli.errors import ExitCode
 from api.cli.language import Language, Text, language_of
 from api.cli.output import Output
-
-_CODES = {"code": "usage"}
 
 
 class EdocCommand(click.Command):
@@ -68,12 +66,11 @@ class LazyGroup(click.Group):
         if cmd_name not in self.lazy:
             return super().get_command(ctx, cmd_name)
         module, _, attribute = self.lazy[cmd_name][0].partition(":")
-        command = getattr(import_module(module), attribute)
-        assert isinstance(command, click.Command)
-        return command
+        return cast("click.Command", getattr(import_module(module), attribute))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The list of commands, without importing any."""
+        del ctx
         language = language_of(os.environ)
         with formatter.section("Commands"):
             formatter.write_dl([(name, text.say(language)) for name, (_, text) in self.lazy.items()])

@@ -55,6 +55,23 @@ def database(home: Path | None) -> Iterator[Engine]:
 @click.option("--valid-from", type=Moment(), help="The day from which the new agencies exist; else today.")
 def load(output: Output, home: Path | None, file: Path, valid_from: datetime | None) -> None:
     """Enter the agencies of a list that are not there yet (CSV: code,old_code,parent_code,kind,name,name_en)."""
+    read, added = enter_agencies(home, file, valid_from)
+    output.document({"file": str(file), "read": read, "added": added})
+    output.line(
+        output.say(
+            Text("{read} cơ quan trong tệp, {added} cơ quan mới", "{read} agencies in the file, {added} of them new"),
+            read=read,
+            added=added,
+        )
+    )
+
+
+def enter_agencies(home: Path | None, file: Path, valid_from: datetime | None) -> tuple[int, int]:
+    """Enter the agencies of a list; returns how many it has and how many of them were new.
+
+    Raises:
+        DirectoryFileError: the list cannot be read; nothing was entered.
+    """
     from edoc.database.engine import write
     from edoc.directory.errors import DirectoryFileError
     from edoc.directory.loader import read_agency_list
@@ -67,15 +84,7 @@ def load(output: Output, home: Path | None, file: Path, valid_from: datetime | N
         raise DirectoryFileError(f"{file} is not UTF-8: {error}") from error
     entries = read_agency_list(text.splitlines())
     with database(home) as engine, write(engine) as connection:
-        added = add_agencies(connection, entries, vietnam_date(valid_from or datetime.now(UTC)))
-    output.document({"file": str(file), "read": len(entries), "added": added})
-    output.line(
-        output.say(
-            Text("{read} cơ quan trong tệp, {added} cơ quan mới", "{read} agencies in the file, {added} of them new"),
-            read=len(entries),
-            added=added,
-        )
-    )
+        return len(entries), add_agencies(connection, entries, vietnam_date(valid_from or datetime.now(UTC)))
 
 
 @directory.command("list")

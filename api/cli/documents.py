@@ -29,34 +29,17 @@ _CLIP: Final = 70
 @click.option("--state", help="Only this state: consigned, or two digits such as 03.")
 @click.option("--since", type=Moment(), help="Only what came at this time or later.")
 @click.option("--until", type=Moment(), help="Only what came before this time.")
-@click.option("--type", "type_name", help="Only this document type.")
+@click.option("--type", help="Only this document type.")
 @click.option("--sender", help="Only from the agency of this code.")
 @click.option("--priority", type=click.IntRange(0, 4), help="Only of this urgency: 0 normal to 3 express.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most lines.")
 def inbox(
-    output: Output,
-    url: str | None,
-    token_file: Path | None,
-    ca_file: Path | None,
-    state: str | None,
-    since: datetime | None,
-    until: datetime | None,
-    type_name: str | None,
-    sender: str | None,
-    priority: int | None,
-    limit: int,
+    output: Output, url: str | None, token_file: Path | None, ca_file: Path | None, limit: int, **given: Any
 ) -> None:
     """List what has come in, newest first. Looking hands nothing over."""
     from api.cli.names import priority_name, state_name
 
-    filters: dict[str, str | int | None] = {
-        "state": state,
-        "since": since.isoformat() if since else None,
-        "until": until.isoformat() if until else None,
-        "type": type_name,
-        "sender": sender,
-        "priority": priority,
-    }
+    filters = {name: each.isoformat() if isinstance(each, datetime) else each for name, each in given.items()}
     with open_client(url, token_file, ca_file) as client:
         items, more = _collect(lambda **page: client.inbox(**filters, **page), limit)
     output.document({"items": items, "more": more})
@@ -134,7 +117,9 @@ def show(output: Output, url: str | None, token_file: Path | None, ca_file: Path
 @click.command(cls=EdocCommand)
 @server_options
 @click.argument("document")
-@click.option("--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder to write into; else here.")
+@click.option(
+    "--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder to write into; else here."
+)
 @click.option("--message/--no-message", default=True, help="The sealed message itself.", show_default=True)
 @click.option("--attachments/--no-attachments", default=True, help="The files.", show_default=True)
 @click.option("--evidence", is_flag=True, help="Also the exchange's evidence.")
@@ -248,7 +233,9 @@ def _download(output: Output, path: Path, size: int, sha256: str, load: _Load) -
         load(cast("BinaryIO", hashing), advance)
         if hashing.digest.hexdigest() != sha256:
             what = Text("tệp nhận được không đúng mã băm", "what arrived does not have the digest that was announced")
-            remedy = Text("nhận lại; nếu vẫn sai, báo người vận hành", "fetch it again; if it stays so, tell the operator")
+            remedy = Text(
+                "nhận lại; nếu vẫn sai, báo người vận hành", "fetch it again; if it stays so, tell the operator"
+            )
             raise CliError(Problem("digest", what, str(path), remedy, ExitCode.BAD))
     return {"file": str(path), "size": hashing.size, "sha256": sha256}
 
@@ -294,7 +281,12 @@ def _show_deliveries(output: Output, known: Mapping[str, Any]) -> None:
     from api.cli.names import state_name
 
     output.line()
-    columns = (Text("Mã", "Code"), Text("Nơi nhận", "Recipient"), Text("Nhận lúc", "Taken over"), Text("Trạng thái", "State"))
+    columns = (
+        Text("Mã", "Code"),
+        Text("Nơi nhận", "Recipient"),
+        Text("Nhận lúc", "Taken over"),
+        Text("Trạng thái", "State"),
+    )
     output.table(
         [output.say(each) for each in columns],
         [

@@ -116,7 +116,12 @@ def document_message(letter: Letter, sender: str, names: Mapping[str, str], now:
 
 
 def status_message(
-    document: Mapping[str, Any], code: str, sender: tuple[str, str], addressee: str, now: datetime, description: str | None
+    document: Mapping[str, Any],
+    code: str,
+    sender: tuple[str, str],
+    addressee: str,
+    now: datetime,
+    description: str | None,
 ) -> StatusMessage:
     """A state of a document (as the exchange shows it), told by ``sender`` (code and name) to ``addressee`` (code)."""
     return StatusMessage(

@@ -19,7 +19,9 @@ from keys.pkcs12 import sync_folder
 
 MAX_NAME_BYTES: Final = 200
 _FORBIDDEN: Final = frozenset('/\\:*?"<>|')
-_RESERVED: Final = frozenset({"con", "prn", "aux", "nul", *(f"{each}{n}" for each in ("com", "lpt") for n in range(10))})
+_RESERVED: Final = frozenset(
+    {"con", "prn", "aux", "nul", *(f"{each}{n}" for each in ("com", "lpt") for n in range(10))}
+)
 """Names of devices on Windows, whatever their extension."""
 
 

@@ -36,7 +36,7 @@ def keys() -> None:
 
 @keys.command("init")
 @home_option
-@click.option("--algorithm", type=click.Choice(_ALGORITHMS), default="P-256", show_default=True, help="Kind of its keys.")
+@click.option("--algorithm", type=click.Choice(_ALGORITHMS), default="P-256", show_default=True, help="Kind of key.")
 def init(output: Output, home: Path | None, algorithm: str) -> None:
     """Make a demonstration authority in the home folder and trust it there."""
     from api.cli.authority import FOLDER, create_authority
@@ -47,7 +47,8 @@ def init(output: Output, home: Path | None, algorithm: str) -> None:
     authority = create_authority(settings, datetime.now(UTC), KeyAlgorithm(algorithm))
     folder = settings.home / FOLDER
     output.document({"folder": str(folder), "root_sha256": fingerprint(authority.root), "algorithm": algorithm})
-    output.line(output.say(Text("Đã lập cơ quan chứng thực dùng thử: {folder}", "Demonstration authority made: {folder}"), folder=folder))
+    made = Text("Đã lập cơ quan chứng thực dùng thử: {folder}", "Demonstration authority made: {folder}")
+    output.line(output.say(made, folder=folder))
     output.line(f"SHA-256 {fingerprint(authority.root)}", indent=2)
 
 
@@ -57,8 +58,8 @@ def init(output: Output, home: Path | None, algorithm: str) -> None:
 @click.argument("name")
 @click.option("--officer", help="Issue a person's certificate: the person's name.")
 @click.option("--exchange", "for_exchange", is_flag=True, help="Issue a seal for an exchange instead of an agency.")
-@click.option("--algorithm", type=click.Choice(_ALGORITHMS), default="P-256", show_default=True, help="Kind of the key.")
-@click.option("--days", type=click.IntRange(1, 3650), default=1095, show_default=True, help="Days for which it is valid.")
+@click.option("--algorithm", type=click.Choice(_ALGORITHMS), default="P-256", show_default=True, help="Kind of key.")
+@click.option("--days", type=click.IntRange(1, 3650), default=1095, show_default=True, help="Days of validity.")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The new PKCS#12 file.")
 @click.option("--password-file", type=click.Path(path_type=Path), help="A file with its password; else it is asked.")
 def issue(

@@ -161,7 +161,7 @@ class Output:
 
 
 def printable(text: str) -> str:
-    """The text with each character that could steer a terminal or hide as ``\\u`` and its number; line ends stay."""
+    """The text, each character that could steer a terminal or hide replaced by its number; line ends stay."""
     return "".join(
         character if character in "\n\t" or unicodedata.category(character) not in _INVISIBLE else _escaped(character)
         for character in text

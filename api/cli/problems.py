@@ -59,7 +59,9 @@ def _describe_refusal(error: RefusedByExchangeError) -> Problem:
     fields = error.fields
     detail = "; ".join(f"{each.field}: {each.reason} [{each.code}]" for each in fields) or error.detail or error.title
     remedy = next((each.remedy for each in fields if each.remedy), None)
-    what = Text(f"trục liên thông từ chối ({error.status}): {detail}", f"the exchange refused ({error.status}): {detail}")
+    what = Text(
+        f"trục liên thông từ chối ({error.status}): {detail}", f"the exchange refused ({error.status}): {detail}"
+    )
     advice = Text(remedy, remedy) if remedy else _refusal_remedy(error.status)
     return Problem(error.kind, what, None, advice, _refusal_exit_code(error))
 
@@ -81,7 +83,7 @@ def _refusal_remedy(status: int) -> Text:
 
 
 @cache
-def _table() -> Mapping[type[BaseException], _Entry]:  # noqa: PLR0915 -- a table, one entry a line
+def _table() -> Mapping[type[BaseException], _Entry]:
     """Imported when the first error comes up, so that a command that meets none stays quick."""
     from api.client import ClientError, ExchangeUnreachableError, UnexpectedAnswerError
     from api.errors import ApiError, NotInitializedError, SecretFileError, SettingsError
@@ -137,7 +139,7 @@ def _table() -> Mapping[type[BaseException], _Entry]:  # noqa: PLR0915 -- a tabl
         SecretFileError: _Entry(
             "secret_file",
             Text("tệp mật khẩu không dùng được", "a file with a secret cannot be used"),
-            Text("sửa tệp; chỉ chủ sở hữu được đọc (chmod 600)", "mend the file; only its owner may read it (chmod 600)"),
+            Text("sửa tệp; chỉ chủ sở hữu được đọc (chmod 600)", "mend the file; chmod 600"),
             usage,
         ),
         ClientError: _Entry(
@@ -149,7 +151,10 @@ def _table() -> Mapping[type[BaseException], _Entry]:  # noqa: PLR0915 -- a tabl
         ExchangeUnreachableError: _Entry(
             "unreachable",
             Text("không kết nối được", "no connection"),
-            Text("xem --url và dịch vụ có chạy không; gửi lại không hại gì", "check --url and that it runs; sending again does no harm"),
+            Text(
+                "xem --url và dịch vụ có chạy không; gửi lại không hại gì",
+                "check --url and that it runs; sending again does no harm",
+            ),
             failed,
         ),
         UnexpectedAnswerError: _Entry(
@@ -191,7 +196,10 @@ def _table() -> Mapping[type[BaseException], _Entry]:  # noqa: PLR0915 -- a tabl
         InvalidTokenError: _Entry(
             "token",
             Text("mã truy cập không hợp lệ", "the token cannot be used"),
-            Text("xem edoc token list; tạo mã mới bằng edoc token create", "see edoc token list; make one with edoc token create"),
+            Text(
+                "xem edoc token list; tạo mã mới bằng edoc token create",
+                "see edoc token list; make one with edoc token create",
+            ),
             usage,
         ),
         DeliveryError: _Entry(
@@ -283,7 +291,9 @@ def _table() -> Mapping[type[BaseException], _Entry]:  # noqa: PLR0915 -- a tabl
         ),
         NoTrustAnchorsError: _Entry(
             "no_trust_anchors",
-            Text("KHÔNG CÓ CHỨNG THƯ GỐC TIN CẬY, KHÔNG KIỂM TRA ĐƯỢC GÌ", "NO TRUST ANCHORS, SO NOTHING CAN BE JUDGED"),
+            Text(
+                "KHÔNG CÓ CHỨNG THƯ GỐC TIN CẬY, KHÔNG KIỂM TRA ĐƯỢC GÌ", "NO TRUST ANCHORS, SO NOTHING CAN BE JUDGED"
+            ),
             Text("chỉ thư mục chứng thư gốc bằng --trust", "name a folder of root certificates with --trust"),
             usage,
         ),
@@ -307,7 +317,9 @@ def _table() -> Mapping[type[BaseException], _Entry]:  # noqa: PLR0915 -- a tabl
         ),
         SigningError: _Entry("signing", Text("chữ ký số", "a signature"), again, bad),
         XmlError: _Entry("xml", Text("tệp XML không đọc được", "the XML cannot be read"), again, bad),
-        ContainerError: _Entry("container", Text("gói chứng cứ không đọc được", "the container cannot be read"), again, bad),
+        ContainerError: _Entry(
+            "container", Text("gói chứng cứ không đọc được", "the container cannot be read"), again, bad
+        ),
         TrustListError: _Entry(
             "trust_list",
             Text("danh sách tin cậy không dùng được", "the trust list cannot be used"),

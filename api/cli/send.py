@@ -43,7 +43,7 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 @click.option("--file", "files", type=click.Path(path_type=Path), multiple=True, help="A file; may be repeated.")
 @click.option("--receipt", type=click.Path(path_type=Path), help="A new file for the exchange's sealed receipt.")
 @click.option("--save", type=click.Path(path_type=Path), help="A new file for the sealed message that is sent (--key).")
-def send(output: Output, **given: Any) -> None:  # noqa: ANN401 -- the options, by name
+def send(output: Output, **given: Any) -> None:
     """Send MESSAGE, a sealed .edxml file; or build a document from the options and send that.
 
     With --key it is sealed here, with the agency's own seal, and the key never leaves this machine. Without, the
@@ -68,7 +68,7 @@ def send(output: Output, **given: Any) -> None:  # noqa: ANN401 -- the options, 
 @click.option("--description", help="Why; a refusal (02) must say it.")
 @click.option("--recipient", help="Which recipient is meant, where the sender of the document reports (13).")
 @click.option("--receipt", type=click.Path(path_type=Path), help="A new file for the exchange's sealed receipt.")
-def status(output: Output, document: str, code: str, **given: Any) -> None:  # noqa: ANN401 -- the options, by name
+def status(output: Output, document: str, code: str, **given: Any) -> None:
     """Report the state CODE of DOCUMENT: 03 accepted, 02 refused, 04 assigned, 05 in handling, 06 finished, ...
 
     With --key the report is sealed here; without, by the exchange with the agency's seal that it holds.

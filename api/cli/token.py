@@ -27,9 +27,9 @@ def token() -> None:
 @token.command("create")
 @home_option
 @click.argument("code")
-@click.option("--scope", "scopes", type=click.Choice(_SCOPES), multiple=True, help="What it allows; else send, receive.")
+@click.option("--scope", "scopes", type=click.Choice(_SCOPES), multiple=True, help="A right; else send, receive.")
 @click.option("--label", default="", help="What it is for, to know it again in the list.")
-@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="Days for which it is valid.")
+@click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="Days of validity.")
 @click.option("--out", type=click.Path(path_type=Path), help="A new file (mode 0600) for it; else standard output.")
 def create(
     output: Output, home: Path | None, code: str, scopes: tuple[str, ...], label: str, days: int, out: Path | None

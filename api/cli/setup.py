@@ -1,0 +1,72 @@
+"""Making the home folder of an exchange: database, archive, keys, trust."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from api.bootstrap import open_archive, open_database
+from api.cli.authority import FOLDER, create_authority, ensure_password, open_authority
+from edoc.database import migrate
+from keys.authority import DemonstrationAuthority, KeyAlgorithm
+from keys.memory import MemoryKey
+from keys.pkcs12 import MIN_KDF_ROUNDS, write_pkcs12
+
+if TYPE_CHECKING:
+    from api.config import Settings
+
+PRIVATE: Final = 0o700
+
+
+@dataclass(frozen=True)
+class SetUp:
+    """What :func:`set_up` did."""
+
+    home: Path
+    made: tuple[str, ...]
+    """``authority``, ``exchange_key``: what was not there before."""
+
+
+def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -> SetUp:
+    """Make what is missing in the home folder, migrate the database, and leave alone what is there.
+
+    Without an own key the exchange gets a seal of the demonstration authority, which is made with it and trusted.
+    A crash leaves what was made so far; running it again goes on.
+
+    Raises:
+        KeysError, SecretFileError: a key cannot be written or read.
+        DatabaseError, ArchiveError, OSError: the database, the archive or a folder cannot be made.
+    """
+    made: list[str] = []
+    for folder in (settings.home, settings.exchange_key_file.parent, settings.seals_folder):
+        folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+    for part in ("anchors", "intermediates", "crls"):
+        (settings.trust_folder / part).mkdir(parents=True, exist_ok=True)
+    ensure_password(settings.seals_password_file)
+    if not settings.exchange_key_file.exists():
+        key = own_key
+        if key is None:
+            key = _demonstration_seal(settings, at, made)
+        password = ensure_password(settings.exchange_password_file)
+        write_pkcs12(settings.exchange_key_file, key, password, kdf_rounds=MIN_KDF_ROUNDS)
+        made.append("exchange_key")
+    engine = open_database(settings)
+    try:
+        migrate.upgrade(engine)
+    finally:
+        engine.dispose()
+    open_archive(settings)
+    return SetUp(settings.home, tuple(made))
+
+
+def _demonstration_seal(settings: Settings, at: datetime, made: list[str]) -> MemoryKey:
+    return _authority(settings, at, made).issue_exchange_seal(settings.exchange_name, at=at)
+
+
+def _authority(settings: Settings, at: datetime, made: list[str]) -> DemonstrationAuthority:
+    if (settings.home / FOLDER / "root.p12").exists():
+        return open_authority(settings)
+    made.append("authority")
+    return create_authority(settings, at, KeyAlgorithm.EC_P256)
