@@ -180,7 +180,7 @@ def _add_documentation(app: Application) -> None:
 
     def specification_view() -> Response:
         if not described:
-            described.append(json.dumps(app.api_doc).encode())
+            described.append(json.dumps(app.api_doc).replace("<br/>", "\\n").encode())
         response = Response(described[0], mimetype="application/json")
         response.set_etag(hashlib.sha256(described[0]).hexdigest())
         response.headers["Cache-Control"] = "no-cache"

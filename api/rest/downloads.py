@@ -49,18 +49,18 @@ def send(content: Content, before: Callable[[], None] = lambda: None) -> Respons
     if content.sha256 in request.if_none_match:
         return _with_headers(Response(status=304), content)
     if request.method == "HEAD":
-        response = Response(mimetype=content.media_type)
+        response = Response(content_type=content.media_type)
         response.content_length = content.size
         return _with_headers(response, content)
     wanted = _wanted_range(content)
     before()
     if wanted is None:
-        response = Response(_whole(content), mimetype=content.media_type, direct_passthrough=True)
+        response = Response(_whole(content), content_type=content.media_type, direct_passthrough=True)
         response.content_length = content.size
         return _with_headers(response, content)
     start, stop = wanted
     stream = content.open(start, stop - start)
-    response = Response(_chunks(stream), status=206, mimetype=content.media_type, direct_passthrough=True)
+    response = Response(_chunks(stream), status=206, content_type=content.media_type, direct_passthrough=True)
     response.content_length = stop - start
     response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
     return _with_headers(response, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from werkzeug.datastructures import FileStorage
@@ -65,7 +66,7 @@ def build_document(
     code = Code(wanted.code.number, wanted.code.notation)
     promulgated = wanted.promulgation_date or vietnam_date(now)
     return DocumentMessage(
-        sender=_organization(sender),
+        sender=_organization(directory, sender),
         recipients=_recipients(wanted, directory),
         document_id=wanted.document_id or make_document_id(sender.code, promulgated, code),
         code=code,
@@ -83,8 +84,10 @@ def build_document(
     )
 
 
-def _organization(agency: Agency) -> Organization:
-    return Organization(organ_id=agency.code, organ_name=agency.name)
+def _organization(directory: Directory, agency: Agency) -> Organization:
+    """An agency as the format wants it; in charge of one without a parent is the agency itself."""
+    parent = agency if agency.parent_id is None else directory.agencies[agency.parent_id]
+    return Organization(organ_id=agency.code, organ_name=agency.name, organization_in_charge=parent.name)
 
 
 def _recipients(wanted: DocumentInput, directory: Directory) -> tuple[Organization, ...]:
@@ -92,7 +95,9 @@ def _recipients(wanted: DocumentInput, directory: Directory) -> tuple[Organizati
     unknown: list[Violation] = []
     for position, code in enumerate(wanted.recipients):
         try:
-            found.append(_organization(directory.find(code)))
+            agency = directory.find(code)
+            # The format requires an address and the directory holds none: the city of the exchange stands for it.
+            found.append(replace(_organization(directory, agency), organ_add=wanted.place))
         except DirectoryError as error:
             field = f"recipients.{position}"
             unknown.append(Violation(f"M.{field}", field, str(error), "use a code that the directory holds"))

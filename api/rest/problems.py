@@ -290,7 +290,9 @@ def _handle(error: Exception) -> Response:
 
 def _detail(error: Exception, kind: ProblemKind) -> str:
     if isinstance(error, HTTPException):
-        return error.description or kind.en
+        return (
+            "there is nothing at this address" if error.code == HTTPStatus.NOT_FOUND else error.description or kind.en
+        )
     if isinstance(error, ValidationError):
         return f"{error.error_count()} fields are not valid; see errors"
     if not kind.is_told:

@@ -1,0 +1,123 @@
+"""Running the web application under gunicorn: several processes, each with its own program, several threads in each.
+
+Nothing is opened before the fork: the arbiter only listens and minds its workers, each of which builds the program
+for itself. A connection that stays silent while a request is read or an answer written is cut off by the kernel
+(``SO_RCVTIMEO``, ``SO_SNDTIMEO``), so that slow clients cannot hold the threads.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Callable
+from typing import Any, Final
+
+from gunicorn.app.base import BaseApplication
+from gunicorn.arbiter import Arbiter
+from gunicorn.config import Config
+from gunicorn.glogging import Logger
+from gunicorn.workers.base import Worker
+
+from api.app import create_app
+from api.bootstrap import Program, build_program
+from api.config import Settings
+from api.observability import configure_log
+
+KEEP_ALIVE_SECONDS: Final = 15
+HANG_SECONDS: Final = 120
+"""After so long without a sign of life a worker process is replaced; its threads may take longer for a request."""
+BACKLOG: Final = 1024
+
+Ready = Callable[[str], None]
+"""Told the address of the service once it listens."""
+
+
+def serve(settings: Settings, ready: Ready = lambda _: None) -> None:
+    """Serve until the process is told to stop (SIGTERM, SIGINT); ends with :class:`SystemExit`.
+
+    Raises:
+        OSError: the address cannot be listened on.
+    """
+    _require_free(settings)
+    configure_log(settings)
+    _Server(settings, ready).run()
+
+
+class _Log(Logger):  # type: ignore[misc]
+    """gunicorn's own log, as part of ours: one form, one stream."""
+
+    def setup(self, cfg: Config) -> None:
+        """Hand everything on instead of writing it."""
+        self.error_log.setLevel(cfg.loglevel.upper())
+        self.error_log.propagate = True
+
+
+class _Server(BaseApplication):  # type: ignore[misc]
+    """The application as gunicorn wants it."""
+
+    def __init__(self, settings: Settings, ready: Ready) -> None:
+        self._settings, self._ready = settings, ready
+        self._program: Program | None = None
+        super().__init__()
+
+    def load_config(self) -> None:
+        """Set what of gunicorn's own settings is not the default."""
+        settings = self._settings
+        values: dict[str, Any] = {
+            "bind": _bound(settings),
+            "workers": settings.workers,
+            "threads": settings.threads,
+            "worker_class": "gthread",
+            "keepalive": KEEP_ALIVE_SECONDS,
+            "timeout": HANG_SECONDS,
+            "graceful_timeout": settings.stop_timeout_seconds,
+            "backlog": BACKLOG,
+            "proc_name": "edoc",
+            "forwarded_allow_ips": "",
+            "control_socket_disable": True,
+            "loglevel": settings.log_level,
+            "logger_class": _Log,
+            "when_ready": self._when_ready,
+            "post_worker_init": self._post_worker_init,
+            "worker_exit": self._worker_exit,
+        }
+        for name, value in values.items():
+            self.cfg.set(name, value)
+
+    def load(self) -> Any:  # noqa: ANN401 -- a WSGI application
+        """Build program and application; called in each worker process, after the fork."""
+        configure_log(self._settings)
+        self._program = build_program(self._settings)
+        return create_app(self._program)
+
+    def _when_ready(self, arbiter: Arbiter) -> None:
+        host, port = arbiter.LISTENERS[0].sock.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        self._ready(self._settings.public_url or f"http://{shown}:{port}")
+
+    def _post_worker_init(self, worker: Worker) -> None:
+        """Connections inherit these from the socket on which they are accepted."""
+        interval = struct.pack("ll", self._settings.idle_timeout_seconds, 0)
+        for listener in worker.sockets:
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                listener.setsockopt(socket.SOL_SOCKET, option, interval)
+
+    def _worker_exit(self, _arbiter: Arbiter, _worker: Worker) -> None:
+        if self._program is not None:
+            self._program.close()
+
+
+def _bound(settings: Settings) -> str:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{host}:{settings.port}"
+
+
+def _require_free(settings: Settings) -> None:
+    """Say at once that the address is taken, where gunicorn would try for seconds and then end without a reason."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((settings.host, settings.port))
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, _bound(settings)) from error
