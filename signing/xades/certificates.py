@@ -34,13 +34,17 @@ def decode_base64(text: str, rule: str, what: str) -> bytes:
         SignatureFormatError: under ``rule``, it is anything else, or empty.
     """
     try:
-        encoded = text.encode("ascii").translate(None, _SPACE)
+        encoded = text if _is_one_line(text) else text.encode("ascii").translate(None, _SPACE).decode("ascii")
         data = pybase64.b64decode(encoded, validate=True)
     except ValueError as error:
         raise SignatureFormatError(rule, f"{what} is not base64: {error}", "write it as base64") from error
-    if not data or pybase64.b64encode(data) != encoded:
+    if not data or pybase64.b64encode_as_string(data) != encoded:
         raise SignatureFormatError(rule, f"{what} is empty or not canonical base64", "write it as canonical base64")
     return data
+
+
+def _is_one_line(text: str) -> bool:
+    return "\n" not in text and " " not in text and "\t" not in text and "\r" not in text
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import copy
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NoReturn
+from typing import Final, NamedTuple, NoReturn
 
 from lxml import etree
 
@@ -42,8 +42,7 @@ _HASHES: Final = {
 }
 
 
-@dataclass(frozen=True)
-class Resolved:
+class Resolved(NamedTuple):
     """A reference with what it refers to: a part, a part of the signature itself, or the whole document."""
 
     reference: Reference
@@ -113,8 +112,8 @@ def index_ids(root: etree._Element) -> IdIndex:
     """
     index: dict[str, etree._Element] = {}
     elements = list(root.iter())
-    for element in elements:
-        for name in element.keys():  # noqa: SIM118 - an lxml element is no mapping
+    for element, names in [(element, names) for element in elements if (names := element.keys())]:
+        for name in names:
             if name in _ID_NAMES or (name[0] == "{" and name.rpartition("}")[2] in _ID_NAMES):
                 _index(index, element, element.get(name, ""))
     return IdIndex(index, elements)

