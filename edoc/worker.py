@@ -7,19 +7,24 @@ never a promise.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Final
 from uuid import UUID
 
 from sqlalchemy import Connection, select, update
 
+from edoc.archive.sweep import SweepReport, sweep
 from edoc.arrival import report_arrival
 from edoc.database.engine import read, write
 from edoc.database.tables import EvidenceRow
 from edoc.delivery.outbox import Task, Topic, finish, lease, postpone
 from edoc.errors import EdocError
 from edoc.exchange import Exchange
+from edoc.reconciliation import referenced_in
 
 BATCH: Final = 200
+GRACE: Final = timedelta(days=1)
+"""Far longer than any acceptance takes."""
 
 Failure = Callable[[Task, Exception], None]
 """Told of each task that failed and will be tried again."""
@@ -42,6 +47,11 @@ class Worker:
             if task.topic is Topic.REPORT_ARRIVAL:
                 self._attempt([task], self._report_arrival)
         return len(tasks)
+
+    def sweep(self) -> SweepReport:
+        """Remove what crashes and refused messages left in the archive."""
+        exchange = self._exchange
+        return sweep(exchange.store, referenced_in(exchange), exchange.clock(), GRACE)
 
     def _attempt(self, tasks: Sequence[Task], action: Callable[[Sequence[Task]], None]) -> None:
         try:

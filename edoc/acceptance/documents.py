@@ -28,7 +28,6 @@ from edoc.evidence.rows import acceptance_occasion, add_evidence, consignment_oc
 from edoc.exchange import Exchange
 from edoc.identifiers import uuid7
 
-
 TICK: Final = timedelta(microseconds=1)
 """What happens in one transaction is told one tick apart, so that identifiers sort in the order of cause."""
 

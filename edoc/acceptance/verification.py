@@ -14,7 +14,7 @@ from edoc.acceptance.errors import RefusedError, VerificationUnavailableError
 from edoc.directory.errors import DirectoryError
 from edoc.directory.model import Agency, Directory
 from edoc.envelope.codec import DecodedMessage
-from edoc.envelope.model import BussinessDocType, DocumentMessage, Organization, StatusMessage
+from edoc.envelope.model import AttachmentFlag, BussinessDocType, DocumentMessage, Organization, StatusMessage
 from edoc.envelope.rules import secrecy_marks
 from edoc.errors import Violation
 from edoc.vietnam import vietnam_date
@@ -132,6 +132,19 @@ def _rule_violations(
             "date the document on the day it is signed, and send it then",
         )
     yield from _foreign_document_id(directory, message, sender)
+    yield from _unnamed_files(message)
+
+
+def _unnamed_files(message: DocumentMessage) -> Iterator[Violation]:
+    """The seal covers names and types in the manifest alone: a file that it does not name could be called anything."""
+    for position, attachment in enumerate(message.attachments, 1):
+        if AttachmentFlag.NO_REFERENCE in attachment.flags:
+            yield Violation(
+                "N.edXMLManifest.Reference",
+                f"AttachmentEncoded/Attachment[{position}]",
+                f"the file {attachment.attachment_name} is not named in the sealed manifest",
+                "name every attachment in edXMLManifest before sealing",
+            )
 
 
 def _foreign_document_id(directory: Directory, message: DocumentMessage, sender: Agency) -> Iterator[Violation]:

@@ -173,6 +173,7 @@ class AttachmentRow(Base):
     """A file of a document."""
 
     __tablename__ = "attachment"
+    __table_args__ = (Index(None, "sha256"),)
 
     document_pk: Mapped[UUID] = mapped_column(ForeignKey("document.id"), primary_key=True)
     position: Mapped[int] = mapped_column(SmallInteger, primary_key=True)

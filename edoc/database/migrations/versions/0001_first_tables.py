@@ -122,6 +122,7 @@ def upgrade() -> None:
         sa.Column("sha256", SHA256_HEX, nullable=False),
         sa.Column("is_object", sa.Boolean(), nullable=False),
     )
+    op.create_index(None, "attachment", ["sha256"])
     op.create_table(
         "delivery",
         sa.Column("id", sa.Uuid(), primary_key=True),

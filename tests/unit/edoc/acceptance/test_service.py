@@ -38,6 +38,7 @@ from edoc.database.tables import (
 )
 from edoc.directory.repository import close_agency, end_binding
 from edoc.documents.content import open_attachment
+from edoc.envelope.codec import encode
 from edoc.envelope.contents import MemoryContent
 from edoc.envelope.model import Bussiness, BussinessDocType, DocumentMessage, OtherInfo
 from edoc.errors import MessageError
@@ -441,9 +442,7 @@ def test_tables_named_here_are_all_that_acceptance_fills(small: SmallExchange) -
     filled = {
         table.name
         for table in Base.metadata.sorted_tables
-        if isinstance(table, Table)
-        and _rows(small, table)
-        and not table.name.startswith(("agency", "directory", "seal"))
+        if _rows(small, table) and not table.name.startswith(("agency", "directory", "seal"))
     }
     assert filled == {table.__tablename__ for table in TABLES} - {"attachment"}
 
@@ -460,3 +459,10 @@ def test_memory_contents_are_what_was_sent(small: SmallExchange) -> None:
         sent = letter().attachments[0].content
         assert isinstance(sent, MemoryContent)
         assert stream.read() == sent.data
+
+
+def test_a_file_that_the_sealed_manifest_does_not_name_is_refused(small: SmallExchange) -> None:
+    text = b"".join(encode(letter()).encoded_chunks()).decode()
+    start, stop = text.index("<edXML:Reference>"), text.index("</edXML:Reference>") + len("</edXML:Reference>")
+    error = refusal(small, small.sealed_with(letter(), (text[start:stop], "")))
+    assert codes(error) == ["N.edXMLManifest.Reference"]

@@ -1,0 +1,281 @@
+"""The offline audit: a good export is good, and every single fault in it is found under its own name."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edoc.audit.files import verify_file
+from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, FileKind, Outcome
+from edoc.evidence.codec import parse_evidence, read_evidence
+from edoc.evidence.issuer import EvidenceIssuer
+from edoc.evidence.model import Party
+from edoc.export import layout
+from keys.certificates import fingerprint
+from signing.asice import ContainerFile, write_container
+from signing.xml import MemorySource
+from tests.support.pki import NOW, Pki
+from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
+
+Files = dict[str, bytes]
+Change = Callable[[Files, SmallExchange], None]
+
+
+@pytest.fixture
+def export(small: SmallExchange) -> bytes:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    small.hand_over(pk, WARD)
+    small.work()
+    small.submit(status("03", letter()))
+    small.submit(status("02", letter(), reporter=OTHER_WARD, description="Gửi nhầm nơi nhận"))
+    return small.export(pk, OFFICE)
+
+
+def unpacked(export: bytes) -> Files:
+    with zipfile.ZipFile(io.BytesIO(export)) as archive:
+        return {
+            name: archive.read(name)
+            for name in archive.namelist()
+            if name != "mimetype" and not name.startswith("META-INF")
+        }
+
+
+class _File:
+    def __init__(self, data: bytes) -> None:
+        self.data, self.size = data, len(data)
+
+    def chunks(self) -> Iterator[bytes]:
+        yield self.data
+
+
+def packed(files: Files, small: SmallExchange) -> bytes:
+    """A container under the exchange's own seal, whatever is in it: only the checks inside can find the fault."""
+    out = io.BytesIO()
+    members = [ContainerFile(name, "application/octet-stream", _File(data)) for name, data in files.items()]
+    write_container(out, members, key=small.exchange.issuer.key, signing_time=small.clock())
+    return out.getvalue()
+
+
+def bad(report: AuditReport) -> set[CheckName]:
+    return {check.name for check in report.checks if check.outcome is Outcome.BAD}
+
+
+def name_of(files: Files, part: str) -> str:
+    return next(name for name in files if part in name)
+
+
+def test_a_good_export_is_good_in_every_check(small: SmallExchange, export: bytes) -> None:
+    report = small.audit(export)
+    assert (report.kind, report.verdict, bad(report)) == (FileKind.EXPORT, Outcome.GOOD, set())
+    seen = {check.name for check in report.checks}
+    assert seen == set(CheckName) - {CheckName.FORMAT}
+    facts = [(fact.name, fact.value[:5]) for fact in report.facts if fact.name == "status"]
+    assert facts == [("status", "01 H2"), ("status", "03 H2"), ("status", "02 H2")]
+
+
+def test_a_good_export_stays_good_years_later(small: SmallExchange, export: bytes) -> None:
+    report = small.audit(export, NOW + timedelta(hours=2))
+    assert report.verdict is Outcome.GOOD
+
+
+def test_what_was_repacked_as_it_was_is_good(small: SmallExchange, export: bytes) -> None:
+    assert small.audit(packed(unpacked(export), small)).verdict is Outcome.GOOD
+
+
+def drop(part: str) -> Change:
+    def change(files: Files, _: SmallExchange) -> None:
+        del files[name_of(files, part)]
+
+    return change
+
+
+def swap(part: str, old: bytes, new: bytes) -> Change:
+    def change(files: Files, _: SmallExchange) -> None:
+        name = name_of(files, part)
+        assert old in files[name]
+        files[name] = files[name].replace(old, new, 1)
+
+    return change
+
+
+def reseal(part: str, **changes: object) -> Change:
+    """The exchange itself states something else: the seal is good, the chain is not."""
+
+    def change(files: Files, small: SmallExchange) -> None:
+        name = name_of(files, part)
+        evidence, _, _ = read_evidence(parse_evidence(files[name]))
+        files[name] = small.exchange.issuer.seal(replace(evidence, **changes)).body  # type: ignore[arg-type]
+
+    return change
+
+
+def sealed_by_an_agency(part: str) -> Change:
+    def change(files: Files, small: SmallExchange) -> None:
+        name = name_of(files, part)
+        evidence, _, _ = read_evidence(parse_evidence(files[name]))
+        files[name] = EvidenceIssuer(Party("H29", "x"), small.seals[OFFICE]).seal(evidence).body
+
+    return change
+
+
+def another_message(files: Files, small: SmallExchange) -> None:
+    files[layout.MESSAGE] = small.sealed(letter(subject="Một trích yếu khác", to=(WARD, OTHER_WARD)))
+
+
+def another_status(files: Files, small: SmallExchange) -> None:
+    files[name_of(files, "status/002")] = small.sealed(status("06", letter(2)))
+
+
+def a_stranger(files: Files, _: SmallExchange) -> None:
+    files["notes.txt"] = b"hello"
+
+
+def another_attachment(files: Files, _: SmallExchange) -> None:
+    files["attachments/02-extra.pdf"] = b"%PDF-1.7 extra"
+
+
+def broken_certificate(files: Files, _: SmallExchange) -> None:
+    files[name_of(files, "certificates/")] = b"not a certificate"
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (swap("message.edxml", b"UBND-VX", b"UBND-XV"), CheckName.MESSAGE_SEAL),
+        (another_message, CheckName.EVIDENCE_LINK),
+        (swap("attachments/01", b"%PDF", b"%pdf"), CheckName.ATTACHMENT),
+        (drop("attachments/01"), CheckName.ATTACHMENT),
+        (another_attachment, CheckName.ATTACHMENT),
+        (swap("evidence/001", b"H29.1", b"H29.2"), CheckName.EVIDENCE_SEAL),
+        (sealed_by_an_agency("evidence/003-ContentHandover"), CheckName.EVIDENCE_SEAL),
+        (swap("evidence/002", b"<Evidence", b"<Evidenze"), CheckName.FORMAT),
+        (reseal("evidence/003-ContentHandover", message_sha256="ab" * 32), CheckName.EVIDENCE_LINK),
+        (reseal("evidence/003-ContentHandover", previous_sha256="ab" * 32), CheckName.EVIDENCE_LINK),
+        (reseal("evidence/003-ContentHandover", previous_sha256=None), CheckName.EVIDENCE_LINK),
+        (reseal("evidence/003-ContentHandover", document_id="another"), CheckName.EVIDENCE_LINK),
+        (reseal("evidence/002-ContentConsignment", recipients=(Party(WARD, "x", 1),)), CheckName.COMPLETENESS),
+        (drop("evidence/001"), CheckName.COMPLETENESS),
+        (drop("evidence/002"), CheckName.COMPLETENESS),
+        (drop("status/002"), CheckName.EVIDENCE_LINK),
+        (swap("status/002", b"StatusCode>03", b"StatusCode>06"), CheckName.STATUS_SEAL),
+        (another_status, CheckName.STATUS_LINK),
+        (a_stranger, CheckName.COMPLETENESS),
+        (drop("message.edxml"), CheckName.FORMAT),
+        (broken_certificate, CheckName.FORMAT),
+    ],
+)
+def test_each_fault_is_found_even_under_the_exchanges_own_seal(
+    small: SmallExchange, export: bytes, change: Change, found: CheckName
+) -> None:
+    files = unpacked(export)
+    change(files, small)
+    report = small.audit(packed(files, small))
+    assert report.verdict is Outcome.BAD
+    assert found in bad(report)
+
+
+def test_a_container_that_another_sealed_is_bad(small: SmallExchange, export: bytes) -> None:
+    out = io.BytesIO()
+    members = [ContainerFile(name, "text/plain", _File(data)) for name, data in unpacked(export).items()]
+    write_container(out, members, key=small.seals[OFFICE], signing_time=small.clock())
+    assert bad(small.audit(out.getvalue())) == {CheckName.CONTAINER_SEAL}
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_one_byte_changed_is_found_wherever_it_changes_what_is_read(small: SmallExchange, data: st.DataObject) -> None:
+    if not hasattr(small, "_one_export"):
+        pk = small.submit(letter()).document_pk
+        small.__dict__["_one_export"] = small.export(pk, OFFICE)
+    export = bytearray(small.__dict__["_one_export"])
+    at = data.draw(st.integers(0, len(export) - 1))
+    export[at] ^= 1 << data.draw(st.integers(0, 7))
+    if small.audit(bytes(export)).verdict is Outcome.GOOD:
+        assert unpacked(bytes(export)) == unpacked(small.__dict__["_one_export"])
+
+
+def test_the_same_document_at_the_same_time_is_exported_to_the_same_bytes(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    at = small.clock()
+    assert small.export(pk, OFFICE, at) == small.export(pk, OFFICE, at)
+
+
+def test_a_recipients_export_tells_nothing_of_the_other_recipient(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    for ward in (WARD, OTHER_WARD):
+        small.hand_over(pk, ward)
+        small.submit(status("03", letter(), reporter=ward))
+    export = small.export(pk, WARD)
+    assert small.audit(export).verdict is Outcome.GOOD
+    assert not [name for name in unpacked(export) if OTHER_WARD in name]
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "a\\b:c*.pdf", "x" * 300 + ".pdf", "...", "\u202efdp.exe"])
+def test_odd_names_become_harmless(name: str) -> None:
+    made = layout.attachment_name(0, name)
+    assert made.startswith("attachments/01-")
+    assert made.count("/") == 1
+    assert len(made.encode()) < 200
+    assert layout.attachment_position(made) == 0
+
+
+def test_a_sealed_letter_alone_is_good(small: SmallExchange) -> None:
+    report = small.audit_with_crls(small.sealed(letter()))
+    assert (report.kind, report.verdict) == (FileKind.DOCUMENT, Outcome.GOOD)
+
+
+def test_a_letter_that_says_it_is_from_another_is_bad(small: SmallExchange) -> None:
+    report = small.audit_with_crls(small.sealed(letter(), sealer=WARD))
+    assert bad(report) == {CheckName.MESSAGE_SENDER}
+
+
+def test_an_unsealed_letter_is_bad(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    start, stop = message.index(b"<ds:Signature"), message.index(b"</ds:Signature>") + len(b"</ds:Signature>")
+    assert bad(small.audit(message[:start] + message[stop:])) == {CheckName.MESSAGE_SEAL}
+
+
+def test_evidence_alone_is_good_only_under_the_exchanges_seal(small: SmallExchange) -> None:
+    receipt = small.submit(letter()).evidence
+    assert small.audit_with_crls(receipt).verdict is Outcome.GOOD
+    evidence, _, _ = read_evidence(parse_evidence(receipt))
+    forged = EvidenceIssuer(Party("H29", "x"), small.seals[OFFICE]).seal(evidence).body
+    assert bad(small.audit_with_crls(forged)) == {CheckName.EVIDENCE_SEAL}
+
+
+def test_a_trust_list_says_who_the_exchange_is(small: SmallExchange) -> None:
+    receipt = small.submit(letter()).evidence
+    own = fingerprint(small.exchange.issuer.key.certificate)
+    for seal, verdict in ((own, Outcome.GOOD), ("00" * 32, Outcome.BAD)):
+        trust = AuditTrust(small.pki.anchors(), tuple(small.pki.crls()), exchange_seals=frozenset({seal}))
+        report = verify_file(MemorySource(receipt), "receipt.xml", trust, AuditTime(small.clock(), given=False))
+        assert report.verdict is verdict
+
+
+def test_a_stranger_with_other_anchors_believes_nothing(small: SmallExchange, export: bytes) -> None:
+    other = AuditTrust(Pki(algorithm="P-384", name="Other").anchors())
+    report = verify_file(MemorySource(export), "x", other, AuditTime(small.clock(), given=False))
+    assert report.verdict in (Outcome.BAD, Outcome.INDETERMINATE)
+    seals = [check.outcome for check in report.checks if check.name is CheckName.MESSAGE_SEAL]
+    assert Outcome.GOOD not in seals
+
+
+@pytest.mark.parametrize("data", [b"", b"PK\x03\x04junk", b"hello", b"<a/>", b"<!DOCTYPE a><a/>", b"\x00" * 100])
+def test_anything_else_is_not_good(small: SmallExchange, data: bytes) -> None:
+    report = small.audit(data)
+    assert report.verdict is not Outcome.GOOD
+    assert report.checks[0].remedy
+
+
+def test_reports_are_complete_values(small: SmallExchange, export: bytes) -> None:
+    report = small.audit(export)
+    assert all(check.remedy is None for check in report.checks if check.outcome is Outcome.GOOD)
+    assert json.dumps([check.reason for check in report.checks])

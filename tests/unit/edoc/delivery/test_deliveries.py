@@ -1,0 +1,238 @@
+"""From consignment over handover to the last state: what each step leaves, and who may see it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from edoc.acceptance.errors import RefusedError
+from edoc.access.errors import MissingScopeError, NotYoursError
+from edoc.access.tokens import Scope
+from edoc.arrival import report_arrival
+from edoc.database.engine import read
+from edoc.delivery.inbox import DeliveryFilter, list_inbox, list_sent
+from edoc.documents.content import hand_over, open_message
+from edoc.documents.views import Perspective, list_evidence, list_statuses
+from edoc.envelope.model import OtherInfo, Priority
+from edoc.evidence.codec import parse_evidence, read_evidence
+from edoc.evidence.model import EvidenceType
+from edoc.evidence.rows import read_body
+from tests.support.services import HOME_AFFAIRS, OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
+
+
+def types(small: SmallExchange, pk: object, code: str) -> list[str]:
+    view = small.view(pk, code)  # type: ignore[arg-type]
+    with read(small.exchange.engine) as connection:
+        return [each.type.value for each in list_evidence(connection, view)]
+
+
+def state(small: SmallExchange, pk: object, code: str = WARD) -> str:
+    return small.view(pk, code).deliveries[0].state  # type: ignore[arg-type]
+
+
+def test_a_handover_is_recorded_once_before_the_content_goes_out(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    pk = small.submit(message).document_pk
+    assert small.view(pk, WARD).deliveries[0].handed_over_at is None
+    small.hand_over(pk, WARD)
+    small.hand_over(pk, WARD)
+    view = small.view(pk, WARD)
+    assert view.deliveries[0].handed_over_at is not None
+    assert types(small, pk, WARD) == ["SubmissionAcceptance", "ContentConsignment", "ContentHandover"]
+    with open_message(small.exchange, view) as stream:
+        assert stream.read() == message
+
+
+def test_each_piece_of_evidence_holds_the_digest_of_the_one_before(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    small.hand_over(pk, WARD)
+    small.submit(status("03", letter()))
+    small.work()
+    view = small.view(pk, OFFICE)
+    with read(small.exchange.engine) as connection:
+        rows = list_evidence(connection, view)
+    previous = None
+    for row in rows:
+        evidence, _, _ = read_evidence(parse_evidence(read_body(small.exchange.store, row.body, row.sha256)))
+        assert evidence.previous_sha256 == previous
+        previous = row.sha256
+    assert [row.type for row in rows][:3] == [
+        EvidenceType.SUBMISSION_ACCEPTANCE,
+        EvidenceType.CONTENT_CONSIGNMENT,
+        EvidenceType.CONTENT_HANDOVER,
+    ]
+
+
+def test_a_token_that_may_not_receive_gets_no_content(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    with pytest.raises(MissingScopeError):
+        hand_over(small.exchange, small.view(pk, WARD), small.caller(WARD, Scope.SEND))
+    assert small.view(pk, WARD).deliveries[0].handed_over_at is None
+
+
+def test_the_sender_and_an_auditor_read_without_a_handover(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    hand_over(small.exchange, small.view(pk, OFFICE), small.caller(OFFICE))
+    hand_over(small.exchange, small.view(pk, HOME_AFFAIRS, Scope.AUDIT), small.caller(HOME_AFFAIRS, Scope.AUDIT))
+    assert types(small, pk, OFFICE) == ["SubmissionAcceptance", "ContentConsignment"]
+
+
+def test_the_worker_reports_the_arrival_under_the_exchanges_seal(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    small.hand_over(pk, WARD)
+    assert state(small, pk) == "consigned"
+    small.work()
+    assert state(small, pk) == "01"
+    with read(small.exchange.engine) as connection:
+        [report] = list_statuses(connection, small.view(pk, OFFICE))
+    assert (report.code, report.reporter_code, report.by_exchange) == ("01", WARD, True)
+    assert small.failures == []
+
+
+def test_the_arrival_is_not_reported_after_the_recipient_reported_itself(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    small.hand_over(pk, WARD)
+    small.submit(status("02", letter(), description="Gửi nhầm nơi nhận"))
+    small.work()
+    with read(small.exchange.engine) as connection:
+        assert [each.code for each in list_statuses(connection, small.view(pk, OFFICE))] == ["02"]
+    assert state(small, pk) == "02"
+
+
+def test_reporting_the_arrival_twice_is_one_report(small: SmallExchange) -> None:
+    receipt = small.submit(letter())
+    delivery = receipt.deliveries[0].id
+    first = report_arrival(small.exchange, delivery)
+    assert first is not None
+    assert report_arrival(small.exchange, delivery) is None
+
+
+def test_reports_move_the_state_and_are_seen_by_the_sender(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    for code in ("03", "05", "06"):
+        small.submit(status(code, letter()))
+    small.submit(status("02", letter(), reporter=OTHER_WARD, description="Không thuộc thẩm quyền"))
+    view = small.view(pk, OFFICE)
+    assert [delivery.state for delivery in view.deliveries] == ["06", "02"]
+    with read(small.exchange.engine) as connection:
+        reports = list_statuses(connection, view)
+        own = list_statuses(connection, small.view(pk, OTHER_WARD))
+    assert [report.code for report in reports] == ["03", "05", "06", "02"]
+    assert [report.description for report in own] == ["Không thuộc thẩm quyền"]
+
+
+def test_the_same_state_again_gives_the_first_receipt(small: SmallExchange) -> None:
+    small.submit(letter())
+    first = small.submit(status("03", letter()))
+    again = small.submit(status("03", letter(), at=small.clock() + timedelta(hours=1)))
+    assert again.replayed
+    assert again.evidence == first.evidence
+
+
+def test_being_handled_may_be_reported_again_and_again(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    for hour in range(3):
+        small.submit(status("05", letter(), at=small.clock() + timedelta(hours=hour)))
+    with read(small.exchange.engine) as connection:
+        assert [each.code for each in list_statuses(connection, small.view(pk, OFFICE))] == ["05"] * 3
+
+
+def test_a_state_that_cannot_follow_is_refused_with_evidence(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    small.submit(status("03", letter()))
+    with pytest.raises(RefusedError, match="has accepted") as refused:
+        small.submit(status("02", letter(), description="Muộn"))
+    assert refused.value.evidence is not None
+    assert state(small, pk) == "03"
+
+
+def test_only_a_recipient_may_report_and_only_under_its_own_seal(small: SmallExchange) -> None:
+    small.submit(letter(to=(WARD,)))
+    with pytest.raises(RefusedError, match="no part"):
+        small.submit(status("03", letter(), reporter=OTHER_WARD))
+    with pytest.raises(RefusedError, match="not bound"):
+        small.submit(small.sealed(status("03", letter()), sealer=OTHER_WARD), WARD)
+
+
+def test_a_sender_asks_back_and_the_recipient_agrees(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    small.submit(status("03", letter()))
+    small.submit(status("13", letter(), reporter=OFFICE, to=WARD, description="Gửi nhầm"))
+    assert state(small, pk) == "13"
+    small.submit(status("15", letter()))
+    assert state(small, pk) == "15"
+
+
+def test_nobody_else_sees_a_document(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD,))).document_pk
+    for code in (OTHER_WARD, HOME_AFFAIRS):
+        with pytest.raises(NotYoursError):
+            small.view(pk, code)
+    assert small.view(pk, OTHER_WARD, Scope.AUDIT).perspective is Perspective.AUDITOR
+
+
+def test_a_recipient_sees_its_own_delivery_only(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    small.hand_over(pk, OTHER_WARD)
+    view = small.view(pk, WARD)
+    assert [delivery.recipient_code for delivery in view.deliveries] == [WARD]
+    assert "ContentHandover" not in types(small, pk, WARD)
+
+
+def codes(small: SmallExchange, wanted: DeliveryFilter) -> list[str]:
+    recipient = small.exchange.directory.current().find(WARD).id
+    with read(small.exchange.engine) as connection:
+        return [each.code for each in list_inbox(connection, recipient, wanted, None, 50).items]
+
+
+def test_the_inbox_is_newest_first_and_narrowed_by_each_filter(small: SmallExchange) -> None:
+    directory = small.exchange.directory.current()
+    small.submit(letter(1))
+    middle = small.clock()
+    small.submit(letter(2, sender=HOME_AFFAIRS, other_info=OtherInfo(priority=Priority.EXPRESS)))
+    third = letter(3)
+    small.submit(replace(third, document_type=replace(third.document_type, type_name="Giấy mời")))
+    small.submit(letter(4, to=(OTHER_WARD,)))
+    small.submit(status("03", letter(1)))
+    assert codes(small, DeliveryFilter()) == ["03/UBND-VX", "02/UBND-VX", "01/UBND-VX"]
+    assert codes(small, DeliveryFilter(state="03")) == ["01/UBND-VX"]
+    assert codes(small, DeliveryFilter(state="consigned")) == ["03/UBND-VX", "02/UBND-VX"]
+    assert codes(small, DeliveryFilter(since=middle)) == ["03/UBND-VX", "02/UBND-VX"]
+    assert codes(small, DeliveryFilter(until=middle)) == ["01/UBND-VX"]
+    assert codes(small, DeliveryFilter(type_name="Giấy mời")) == ["03/UBND-VX"]
+    assert codes(small, DeliveryFilter(sender_id=directory.find(HOME_AFFAIRS).id)) == ["02/UBND-VX"]
+    assert codes(small, DeliveryFilter(priority=3)) == ["02/UBND-VX"]
+
+
+def test_pages_go_on_where_the_last_ended(small: SmallExchange) -> None:
+    for number in range(1, 8):
+        small.submit(letter(number))
+    recipient = small.exchange.directory.current().find(WARD).id
+    sender = small.exchange.directory.current().find(OFFICE).id
+    received, sent, before, at = [], [], None, None
+    with read(small.exchange.engine) as connection:
+        while True:
+            page = list_inbox(connection, recipient, DeliveryFilter(), before, 3)
+            received += [each.code for each in page.items]
+            before = page.next_before
+            if before is None:
+                break
+        while True:
+            outgoing = list_sent(connection, sender, at, 3)
+            sent += [each.code for each in outgoing.items]
+            at = outgoing.next_before
+            if at is None:
+                break
+    assert received == sent == [f"{number:02d}/UBND-VX" for number in range(7, 0, -1)]
+
+
+def test_archived_evidence_leaves_the_rows_and_is_still_read(small: SmallExchange) -> None:
+    receipt = small.submit(letter())
+    assert small.work() == 2
+    with read(small.exchange.engine) as connection:
+        rows = list_evidence(connection, small.view(receipt.document_pk, OFFICE))
+    assert [row.body for row in rows] == [None, None]
+    assert read_body(small.exchange.store, None, rows[0].sha256) == receipt.evidence
+    assert small.work() == 0
