@@ -308,7 +308,7 @@ def _items(error: Exception) -> list[dict[str, str]]:
         return [item | {"reason": error.reason, "remedy": error.remedy}]
     if isinstance(error, ValidationError):
         return [
-            _invalid_field(".".join(map(str, each["loc"])), each["type"], each["msg"])
+            _invalid_field(".".join(map(str, each["loc"])) or "body", each["type"], each["msg"])
             for each in error.errors(include_url=False, include_context=False, include_input=False)
         ]
     return []

@@ -16,13 +16,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography.hazmat.primitives.serialization import Encoding
 from flask.testing import FlaskClient
 
-from api.app import create_app
+from api.app import Application, create_app
 from api.bootstrap import Program, build_program, open_database
 from api.config import Settings, load_settings
 from edoc.acceptance.incoming import incoming_bytes
@@ -123,9 +124,14 @@ class SmallExchange:
         """Have the exchange take a sealed message on."""
         return Acceptance(self.exchange).submit(incoming_bytes(data), self.principal(code))
 
+    @cached_property
+    def application(self) -> Application:
+        """The web application over this exchange."""
+        return create_app(self.program)
+
     def client(self) -> FlaskClient:
-        """A client of the web application over this exchange."""
-        return create_app(self.program).test_client()
+        """A client of the web application, with cookies of its own."""
+        return self.application.test_client()
 
     def renew_crls(self) -> None:
         """Publish new CRLs, as the authority does from time to time."""

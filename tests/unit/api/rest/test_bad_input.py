@@ -1,0 +1,279 @@
+"""Bad input: each is answered with a problem that names what and where, and nothing is stored."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from edoc.access.tokens import Scope, authenticate, revoke_token
+from edoc.database.engine import write
+from edoc.envelope.model import Attachment
+from tests.support.exchange import ALL_SCOPES, SENDER, SmallExchange, small_exchange
+from tests.support.http import API, Desk, desk, problem_of, stored
+from tests.support.messages import PDF, attachment, changed, document, message_bytes
+
+LETTER = message_bytes(document(attachment())).decode()
+
+
+def with_text(old: str, new: str) -> bytes:
+    return changed(LETTER, old, new).encode("utf-8", "surrogatepass")
+
+
+BODIES = {
+    "empty": (b"", 400, "xml", "xml.empty"),
+    "truncated": (LETTER.encode()[:1500], 400, "xml", "xml.well_formed"),
+    "not XML": (b"PK\x03\x04 this is a zip", 400, "xml", "xml.well_formed"),
+    "another encoding": (LETTER.encode("utf-16"), 400, "xml", "xml.encoding"),
+    "wrong encoding": (LETTER.encode().replace(b"V\xc3\xad", b"V\xed"), 400, "xml", "xml.well_formed"),
+    "DTD": (b"<!DOCTYPE edXML><edXML/>", 400, "xml", "xml.doctype"),
+    "entities": (
+        b'<!DOCTYPE e [<!ENTITY a "b"><!ENTITY c "&a;&a;&a;">]><edXML>&c;</edXML>',
+        400,
+        "xml",
+        "xml.doctype",
+    ),
+    "external entity": (
+        b'<!DOCTYPE e [<!ENTITY a SYSTEM "file:///etc/passwd">]><edXML>&a;</edXML>',
+        400,
+        "xml",
+        "xml.doctype",
+    ),
+    "deeply nested": (b"<a>" * 100 + b"</a>" * 100, 413, "too-large", "xml.max_depth"),
+    "nested without end": (b"<a>" * 5000, 400, "xml", "xml.well_formed"),
+    "too many elements": (b"<a>" + b"<b/>" * 250_000 + b"</a>", 413, "too-large", "xml.max_nodes"),
+    "NUL": (with_text("Họp rà soát", "Họp\x00rà soát"), 400, "xml", "xml.well_formed"),
+    "control character": (with_text("Họp rà soát", "Họp\x0brà soát"), 400, "xml", "xml.well_formed"),
+    "lone surrogate": (with_text("Họp rà soát", "Họp\ud800rà soát"), 400, "xml", "xml.well_formed"),
+    "unknown namespace": (LETTER.replace("http://www.mic.gov.vn", "http://example.invalid").encode(), 422, "message", None),
+    "impossible date": (with_text("2026/03/02</", "2026/02/30</"), 422, "message", None),
+    "missing element": (
+        changed(LETTER.replace("Subject>", "Sujet>"), "Sujet>", "Sujet>").encode(),
+        422,
+        "message",
+        None,
+    ),
+    "bad base64": (with_text(">JVBERi0", ">J*ERi0"), 422, "message", None),
+    "no seal": (LETTER.encode(), 422, "refused", None),
+}
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_a_hostile_body_is_answered_with_what_is_wrong(office: SmallExchange, sender: Desk, name: str) -> None:
+    body, status, kind, rule = BODIES[name]
+    problem = problem_of(sender.post("/messages", body), status, kind)
+    assert problem["errors"]
+    assert rule is None or problem["errors"][0]["rule"] == rule
+    assert stored(office) == (0, 0, 0)
+    assert list(office.exchange.store.list()) == []
+
+
+@pytest.mark.parametrize("name", ["../../etc/passwd", "C:\\Windows\\a.pdf", "tệp\u202efdp.exe"])
+def test_a_file_name_that_could_do_harm_is_refused(office: SmallExchange, sender: Desk, name: str) -> None:
+    letter = LETTER.replace("giay-moi.pdf", name)
+    problem = problem_of(sender.post("/messages", letter.encode()), 422, "message")
+    assert any("name" in each["reason"] for each in problem["errors"])
+    assert stored(office) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("media_type", [None, "application/json", "multipart/form-data; boundary=x", "image/png"])
+def test_another_media_type_is_refused_before_the_body_is_read(
+    office: SmallExchange, sender: Desk, media_type: str | None
+) -> None:
+    response = sender.post("/messages", office.letter(), media_type)
+    problem_of(response, 415, "media-type")
+    assert "application/vnd.edxml+xml" in response.headers["Accept"]
+    assert stored(office) == (0, 0, 0)
+
+
+def test_a_compressed_body_is_refused(office: SmallExchange, sender: Desk) -> None:
+    problem_of(sender.post("/messages", office.letter(), Content_Encoding="gzip"), 415, "media-type")
+
+
+def no_token(_: SmallExchange) -> str | None:
+    return None
+
+
+def another_scheme(_: SmallExchange) -> str | None:
+    return "Basic dXNlcjpwYXNz"
+
+
+def empty_token(_: SmallExchange) -> str | None:
+    return "Bearer "
+
+
+def strange_characters(_: SmallExchange) -> str | None:
+    return "Bearer edoc_' OR 1=1 --"
+
+
+def unknown_token(_: SmallExchange) -> str | None:
+    return "Bearer edoc_" + "A" * 43
+
+
+def expired_token(office: SmallExchange) -> str | None:
+    token = office.token(SENDER, lifetime=timedelta(minutes=1))
+    office.clock.advance(timedelta(minutes=1))
+    return f"Bearer {token}"
+
+
+def revoked_token(office: SmallExchange) -> str | None:
+    token = office.token(SENDER)
+    with write(office.exchange.engine) as connection:
+        principal = authenticate(connection, token, office.clock())
+        revoke_token(connection, principal.token_id, office.clock())
+    return f"Bearer {token}"
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "challenge"),
+    [
+        (no_token, "token-missing", 'Bearer realm="edoc"'),
+        (another_scheme, "token", 'error="invalid_token"'),
+        (empty_token, "token", 'error="invalid_token"'),
+        (strange_characters, "token", 'error="invalid_token"'),
+        (unknown_token, "token", 'error="invalid_token"'),
+        (expired_token, "token", 'error="invalid_token"'),
+        (revoked_token, "token", 'error="invalid_token"'),
+    ],
+)
+def test_without_a_good_token_nothing_is_done(office: SmallExchange, make: object, name: str, challenge: str) -> None:
+    letter = office.letter()
+    assert callable(make)
+    header = make(office)
+    headers = {} if header is None else {"Authorization": header}
+    client = office.client()
+    for response in (
+        client.post(f"{API}/messages", data=letter, content_type="application/xml", headers=headers),
+        client.get(f"{API}/inbox", headers=headers),
+        client.get(f"{API}/documents/{uuid4()}", headers=headers),
+    ):
+        problem_of(response, 401, name)
+        assert challenge in response.headers["WWW-Authenticate"]
+    assert stored(office) == (0, 0, 0)
+
+
+@pytest.fixture
+def narrow(tmp_path: Path) -> Iterator[SmallExchange]:
+    with small_exchange(tmp_path / "narrow", max_body_bytes=200_000, max_attachment_bytes=70_000) as made:
+        yield made
+
+
+class CountingStream(io.RawIOBase):
+    """A body that goes on for ever, and counts what was read of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self.count
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        del whence
+        return offset
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        size = min(len(buffer), 4096)
+        buffer[:size] = b"a" * size
+        self.count += size
+        return size
+
+
+def test_a_body_that_says_it_is_too_large_is_refused_unread(narrow: SmallExchange) -> None:
+    stream = CountingStream()
+    response = desk(narrow, SENDER).client.post(
+        f"{API}/messages",
+        input_stream=stream,
+        content_length=200_001,
+        content_type="application/xml",
+        headers={"Authorization": f"Bearer {narrow.token(SENDER)}"},
+    )
+    problem_of(response, 413, "too-large")
+    assert stream.count == 0
+
+
+def test_a_body_of_unknown_length_is_counted_as_it_comes(narrow: SmallExchange) -> None:
+    stream = CountingStream()
+    response = narrow.client().post(
+        f"{API}/messages",
+        input_stream=stream,
+        content_type="application/xml",
+        headers={"Authorization": f"Bearer {narrow.token(SENDER)}", "Transfer-Encoding": "chunked"},
+        environ_overrides={"wsgi.input_terminated": True},
+    )
+    problem_of(response, 413, "too-large")
+    assert stream.count < 2_000_000
+    assert stored(narrow) == (0, 0, 0)
+
+
+def test_a_file_larger_than_allowed_is_refused(narrow: SmallExchange) -> None:
+    big: Attachment = attachment("to.bin", b"x" * 71_000)
+    problem = problem_of(desk(narrow, SENDER).post("/messages", narrow.letter(big)), 422, "message")
+    assert problem["errors"]
+    assert stored(narrow) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=0",
+        "limit=201",
+        "limit=x",
+        "cursor=",
+        "cursor=AAAA",
+        "cursor=*********************!",
+        "state=accepted",
+        "since=yesterday",
+        "since=2026-03-02T00:00:00",
+        "priority=9",
+        "sender=NOBODY",
+        "sort=asc",
+    ],
+)
+def test_a_query_that_makes_no_sense_is_told_which_part(ward: Desk, query: str) -> None:
+    response = ward.get(f"/inbox?{query}")
+    assert response.status_code == 422
+    assert response.mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("path", ["/documents/1", "/documents/../inbox/x", "/nothing", f"/documents/{uuid4()}"])
+def test_what_is_not_there_is_a_problem_too(ward: Desk, path: str) -> None:
+    problem_of(ward.get(path), 404, "not-found")
+
+
+def test_another_method_is_told_which_are_allowed(ward: Desk) -> None:
+    response = ward.client.delete(f"{API}/inbox")
+    problem_of(response, 405, "method")
+    assert "GET" in response.headers["Allow"]
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        b"",
+        b"not json",
+        b"{}",
+        b"[]",
+        b'{"recipients": []}',
+        '{"recipients": ["H29.901"], "unknown": 1}'.encode(),
+    ],
+)
+def test_a_bad_description_of_a_document_is_told_field_by_field(
+    office: SmallExchange, sender: Desk, metadata: bytes
+) -> None:
+    parts = {"metadata": metadata.decode(), "file": [(io.BytesIO(PDF), "a.pdf")]}
+    problem = problem_of(sender.post_form("/documents", parts), 422, "invalid-request")
+    assert problem["errors"]
+    assert stored(office) == (0, 0, 0)
+
+
+def test_the_scopes_for_sealing_are_both_needed(office: SmallExchange) -> None:
+    only_send = desk(office, SENDER, ALL_SCOPES - {Scope.SEAL})
+    problem_of(only_send.post_form("/documents", {"metadata": "{}"}), 403, "scope")
