@@ -14,7 +14,6 @@ import pybase64
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from keys.store import DigestAlgorithm, KeyKind
 from signing.xades.errors import AlgorithmConstraintsError, SignatureFormatError
@@ -108,15 +107,10 @@ def _read_kept(text: str) -> KeyCertificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         _touch(certificate)
-        canonical = certificate.public_bytes(Encoding.DER)
     except (ValueError, TypeError, x509.DuplicateExtension, UnsupportedAlgorithm) as error:
         raise SignatureFormatError(
             "key_info.certificate", f"a certificate in KeyInfo is damaged: {error}", "send the certificate as issued"
         ) from error
-    if canonical != der:
-        raise SignatureFormatError(
-            "key_info.certificate", "a certificate in KeyInfo is not DER", "send the certificate as issued"
-        )
     return KeyCertificate(certificate, der)
 
 

@@ -25,7 +25,6 @@ from signing.xades.errors import (
     SignatureConstraintsError,
     SignatureFormatError,
     SignedDataNotFoundError,
-    VerificationError,
 )
 from signing.xades.structure import DEFAULT_CANONICALIZATION, Canonicalization, ParsedSignature, Reference
 from signing.xml import ParsedXml
@@ -409,8 +408,6 @@ def _digest(document: ParsedXml, signature: ParsedSignature, item: Resolved) -> 
             return document.content(item.part.element).digest(algorithm.value)
         how = item.reference.canonicalization or DEFAULT_CANONICALIZATION
         return _hash(document.canonical_chunks(item.element, how.method, how.prefixes), algorithm)
-    except VerificationError:
-        raise
     except XmlError as error:
         raise SignatureFormatError(error.rule, f"{_describe(item)}: {error.reason}", error.remedy) from error
     except ContentError as error:

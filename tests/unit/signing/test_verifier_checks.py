@@ -744,11 +744,11 @@ def test_an_element_that_is_no_signature_is_refused() -> None:
     assert report.signature_id is None
 
 
-def test_a_relative_namespace_above_an_inclusive_signed_info_has_no_canonical_form() -> None:
-    data = made.make(
-        Recipe(
-            document=LETTER.replace(' xml:lang="vi"', ""),
-            canonicalization=C14N.format(INC, ""),
-        )
-    ).replace(b"<edXMLHeader>", b'<edXMLHeader xmlns:r="relative">')
+def test_a_relative_namespace_in_signed_info_has_no_canonical_form() -> None:
+    data = made.make(Recipe()).replace(b"<ds:SignedInfo>", b'<ds:SignedInfo xmlns:r="relative">')
     assert rules(data, made.letter_parts) == ["xml.canonicalization"]
+
+
+def test_empty_ids_name_nothing_and_may_be_many() -> None:
+    letter = LETTER.replace("<From>", '<From id="">').replace("<TraceHeaderList>", '<TraceHeaderList id="">')
+    assert made.report_on(made.make(Recipe(document=letter))).passed
