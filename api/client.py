@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import json
 import os
 import ssl
@@ -147,11 +148,10 @@ class Client:
             headers["Authorization"] = f"Bearer {token}"
         self.url = url.rstrip("/")
         try:
-            verify: ssl.SSLContext | bool = ssl.create_default_context(cafile=str(ca_file)) if ca_file else True
             self._http = httpx.Client(
                 base_url=self.url,
                 headers=headers,
-                verify=verify,
+                verify=_tls(ca_file),
                 timeout=_TIMEOUT,
                 transport=transport,
                 follow_redirects=False,
@@ -300,6 +300,12 @@ class Client:
             response = self._http.request(method, API + path, **keywords)
         _check(response)
         return response
+
+
+@functools.cache
+def _tls(ca_file: Path | None) -> ssl.SSLContext:
+    """Whom to believe about certificates; read once, since that takes longer than many requests."""
+    return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
+from edoc.directory.errors import UnknownAgencyError
 from edoc.envelope.document_id import make_document_id
 from edoc.envelope.filetypes import media_type_of
 from edoc.envelope.model import (
@@ -91,13 +92,29 @@ class Letter:
         return {name: value for name, value in fields.items() if value is not None}
 
 
-def document_message(letter: Letter, sender: str, names: Mapping[str, str], now: datetime) -> DocumentMessage:
-    """The message of the agency ``sender``; ``names`` are the agencies' names by code."""
+@dataclass(frozen=True)
+class Contact:
+    """How a message names an agency."""
+
+    code: str
+    name: str
+    parent: str | None
+    """Code of the agency above it."""
+
+
+def document_message(letter: Letter, sender: str, contacts: Mapping[str, Contact], now: datetime) -> DocumentMessage:
+    """The message of the agency ``sender``; ``contacts`` are all agencies by their codes in upper case.
+
+    The directory has no addresses, so a recipient's is the place where the document was issued: one city.
+
+    Raises:
+        UnknownAgencyError: nobody has one of the codes.
+    """
     code = Code(letter.number, letter.notation)
     promulgated = letter.promulgation_date or vietnam_date(now)
     return DocumentMessage(
-        sender=_organization(sender, names),
-        recipients=tuple(_organization(each, names) for each in letter.recipients),
+        sender=_sender(sender, contacts),
+        recipients=tuple(_recipient(each, contacts, letter.place) for each in letter.recipients),
         document_id=make_document_id(sender, promulgated, code),
         code=code,
         place=letter.place,
@@ -153,5 +170,20 @@ def media_types(files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(media_type_of(path.name) for path in files)
 
 
-def _organization(code: str, names: Mapping[str, str]) -> Organization:
-    return Organization(organ_id=code, organ_name=names.get(code.upper(), code))
+def _sender(code: str, contacts: Mapping[str, Contact]) -> Organization:
+    """The format wants to know who governs the sender; whom nobody governs stands for itself."""
+    own = _contact(code, contacts)
+    above = _contact(own.parent, contacts) if own.parent is not None else own
+    return Organization(organ_id=own.code, organ_name=own.name, organization_in_charge=above.name)
+
+
+def _recipient(code: str, contacts: Mapping[str, Contact], place: str) -> Organization:
+    known = _contact(code, contacts)
+    return Organization(organ_id=known.code, organ_name=known.name, organ_add=place)
+
+
+def _contact(code: str, contacts: Mapping[str, Contact]) -> Contact:
+    found = contacts.get(code.strip().upper())
+    if found is None:
+        raise UnknownAgencyError(code)
+    return found

@@ -18,7 +18,7 @@ from api.cli.options import key_options, open_client, open_key, server_options
 from api.cli.output import Mark, Output
 
 if TYPE_CHECKING:
-    from api.cli.drafts import Letter
+    from api.cli.drafts import Contact, Letter
     from api.client import Client, SubmissionReceipt
     from keys.memory import MemoryKey
 
@@ -102,7 +102,7 @@ def _seal_and_send(client: Client, given: Mapping[str, Any]) -> SubmissionReceip
     letter = _letter(given)
     key = open_key(given["key"], given["password_file"])
     now = datetime.now(UTC)
-    message = document_message(letter, _code_of(key), _names(client), now)
+    message = document_message(letter, _code_of(key), _contacts(client), now)
     with tempfile.TemporaryDirectory(prefix="edoc-") as folder:
         path = given["save"] or Path(folder) / "message.edxml"
         with new_file(path) as file:
@@ -132,7 +132,8 @@ def _sealed_status(
         addressee = recipient or (codes[0] if len(codes) == 1 else None)
         if addressee is None:
             raise _missing("--recipient")
-    name = _names(client).get(own.upper(), own)
+    contact = _contacts(client).get(own.upper())
+    name = contact.name if contact is not None else own
     now = datetime.now(UTC)
     return b"".join(sealed(status_message(known, code, (own, name), str(addressee), now, description), key, now))
 
@@ -182,15 +183,20 @@ def _code_of(key: MemoryKey) -> str:
     return code
 
 
-def _names(client: Client) -> Mapping[str, str]:
-    """The agencies' names by code, in upper case."""
-    names: dict[str, str] = {}
-    page = client.agencies(limit=1000)
+def _contacts(client: Client) -> Mapping[str, Contact]:
+    """All agencies by their codes, old ones too, in upper case."""
+    from api.cli.drafts import Contact
+
+    contacts: dict[str, Contact] = {}
+    cursor: str | None = None
     while True:
-        names.update((str(each["code"]).upper(), str(each["name"])) for each in page.items)
-        if page.next is None:
-            return names
-        page = client.agencies(limit=1000, cursor=page.next)
+        page = client.agencies(limit=1000, cursor=cursor)
+        for each in page.items:
+            contact = Contact(str(each["code"]), str(each["name"]), each["parent"])
+            contacts.update((str(code).upper(), contact) for code in (*each["aliases"], each["code"]))
+        cursor = page.next
+        if cursor is None:
+            return contacts
 
 
 def _keep_receipt(receipt: SubmissionReceipt, path: Path | None) -> None:
