@@ -153,10 +153,10 @@ def find_document(connection: Connection, pk: UUID, caller: Principal) -> Docume
     ).one_or_none()
     if row is None:
         raise NotYoursError("there is no such document, or your agency has no part in it")
-    deliveries = _deliveries(connection, pk)
-    perspective = _perspective(row.sender_id, deliveries, caller)
-    if perspective is Perspective.RECIPIENT:
-        deliveries = tuple(each for each in deliveries if each.recipient_id == caller.agency_id)
+    perspective = _perspective(row.sender_id, caller)
+    deliveries = _deliveries(connection, pk, caller.agency_id if perspective is Perspective.RECIPIENT else None)
+    if not deliveries:
+        raise NotYoursError("there is no such document, or your agency has no part in it")
     return DocumentView(
         perspective=perspective,
         pk=row.id,
@@ -238,14 +238,11 @@ def list_statuses(connection: Connection, document: DocumentView) -> tuple[Statu
     )
 
 
-def _perspective(sender_id: int, deliveries: tuple[DeliveryView, ...], caller: Principal) -> Perspective:
+def _perspective(sender_id: int, caller: Principal) -> Perspective:
+    """From where the caller looks; whether a recipient has a part in it, its delivery tells."""
     if Scope.AUDIT in caller.scopes:
         return Perspective.AUDITOR
-    if sender_id == caller.agency_id:
-        return Perspective.SENDER
-    if any(delivery.recipient_id == caller.agency_id for delivery in deliveries):
-        return Perspective.RECIPIENT
-    raise NotYoursError("there is no such document, or your agency has no part in it")
+    return Perspective.SENDER if sender_id == caller.agency_id else Perspective.RECIPIENT
 
 
 def _attachments(connection: Connection, pk: UUID) -> tuple[AttachmentView, ...]:
@@ -267,13 +264,16 @@ def _attachments(connection: Connection, pk: UUID) -> tuple[AttachmentView, ...]
     )
 
 
-def _deliveries(connection: Connection, pk: UUID) -> tuple[DeliveryView, ...]:
-    rows = connection.execute(
+def _deliveries(connection: Connection, pk: UUID, recipient_id: int | None) -> tuple[DeliveryView, ...]:
+    """All deliveries of a document, or that to one recipient: there can be a thousand others."""
+    query = (
         select(DeliveryRow.__table__, AgencyRow.code, AgencyRow.name)
         .join(AgencyRow, AgencyRow.id == DeliveryRow.recipient_id)
         .where(DeliveryRow.document_pk == pk)
         .order_by(DeliveryRow.id)
     )
+    if recipient_id is not None:
+        query = query.where(DeliveryRow.recipient_id == recipient_id)
     return tuple(
         DeliveryView(
             row.id,
@@ -287,5 +287,5 @@ def _deliveries(connection: Connection, pk: UUID) -> tuple[DeliveryView, ...]:
             row.state_at,
             row.recipient_sequence,
         )
-        for row in rows
+        for row in connection.execute(query)
     )
