@@ -1,0 +1,1 @@
+"""Measuring acceptance and verification against their floor: ``make bench``."""
