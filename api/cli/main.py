@@ -65,4 +65,4 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line on the arguments of the process."""
-    cli()
+    cli(prog_name="edoc")

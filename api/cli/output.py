@@ -33,16 +33,17 @@ _ERROR: Final = Text("lỗi", "error")
 
 
 class Mark(Enum):
-    """The sign in front of a line that is good, bad or neither; its value is the style on a terminal."""
+    """The sign in front of a line that is good, bad, unknown or just so; its value is the style on a terminal."""
 
     GOOD = "green"
     BAD = "bold red"
     UNKNOWN = "yellow"
+    NOTE = "cyan"
 
     @property
     def sign(self) -> str:
         """The sign itself; different for each, so that nothing is said by colour alone."""
-        return {Mark.GOOD: "✓", Mark.BAD: "✗", Mark.UNKNOWN: "?"}[self]
+        return {Mark.GOOD: "✓", Mark.BAD: "✗", Mark.UNKNOWN: "?", Mark.NOTE: "·"}[self]
 
 
 @dataclass(frozen=True)
@@ -145,13 +146,13 @@ class Output:
 
     @contextmanager
     def progress(self, text: str, total: int) -> Iterator[Advance]:
-        """A progress bar on standard error while the block runs, at a terminal only."""
+        """A progress bar on standard error while the block runs, at a terminal only; a total of 0 is not known."""
         if self.as_json or not self._err.is_terminal:
             yield lambda _: None
             return
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self._err, transient=True) as bar:
-            task = bar.add_task(printable(text), total=total)
+            task = bar.add_task(printable(text), total=total or None)
             yield lambda steps: bar.advance(task, steps)
 
     def raw(self, renderable: RenderableType) -> None:

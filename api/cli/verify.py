@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import groupby
@@ -20,14 +22,16 @@ if TYPE_CHECKING:
     from edoc.audit.model import AuditReport, Check
 
 MAX_LISTED: Final = 3
-"""Good checks of one kind that are listed singly; more of them are one line."""
+"""Checks of one kind and outcome that are listed singly; more of them are one line."""
+MAX_REASON: Final = 200
+"""Characters of a check in the tree; the seal over an export of a thousand files names them all. --all cuts nothing."""
 
 _VERDICTS: Final = {
     "good": Text("TỐT: mọi kiểm tra đều đạt", "GOOD: everything that was checked holds"),
     "bad": Text("SAI: không được tin tệp này", "BAD: do not rely on this file"),
     "indeterminate": Text("CHƯA XÁC ĐỊNH: chưa đủ căn cứ", "INDETERMINATE: not enough is known to say that it holds"),
 }
-_MARKS: Final = {"good": Mark.GOOD, "bad": Mark.BAD, "indeterminate": Mark.UNKNOWN, "note": Mark.UNKNOWN}
+_MARKS: Final = {"good": Mark.GOOD, "bad": Mark.BAD, "indeterminate": Mark.UNKNOWN, "note": Mark.NOTE}
 _EXIT_CODES: Final = {"good": ExitCode.GOOD, "bad": ExitCode.BAD, "indeterminate": ExitCode.INDETERMINATE}
 _KINDS: Final = {
     "export": Text("gói chứng cứ (ASiC-E)", "export of a document (ASiC-E)"),
@@ -67,6 +71,7 @@ _WRONG: Final = {
 _FACTS: Final = {
     "document_id": Text("Mã văn bản", "DocumentId"),
     "code": Text("Số, ký hiệu", "Number"),
+    "type": Text("Loại", "Type"),
     "subject": Text("Trích yếu", "Subject"),
     "sender": Text("Cơ quan gửi", "Sender"),
     "recipients": Text("Nơi nhận", "Recipients"),
@@ -121,7 +126,7 @@ def show_report(output: Output, file: str, report: AuditReport, at: datetime, *,
     output.line(f"{output.say(_VERDICTS[verdict])}", mark=_MARKS[verdict], strong=True)
     output.line(f"{file}: {output.say(_KINDS[report.kind.value])}", indent=2)
     if verdict != "good":
-        _show_reasons(output, report)
+        _show_reasons(output, report, everything=everything)
     _show_facts(output, report)
     output.line()
     title = Text("Đã kiểm tra", "What was checked")
@@ -152,19 +157,42 @@ def report_document(file: str, report: AuditReport, at: datetime) -> Mapping[str
     }
 
 
-def _show_reasons(output: Output, report: AuditReport) -> None:
+def _show_reasons(output: Output, report: AuditReport, *, everything: bool) -> None:
     """What is wrong, before all the rest: that is what the reader wants to know."""
     output.line()
-    for check in report.checks:
-        if check.outcome.value in ("bad", "indeterminate"):
-            output.line(f"{check.subject}: {_reason(output, check)}", mark=_MARKS[check.outcome.value])
-            if check.remedy:
-                output.line(f"→ {check.remedy}", indent=4)
+    for outcome in ("bad", "indeterminate"):
+        wrong = [check for check in report.checks if check.outcome.value == outcome]
+        for name in dict.fromkeys(check.name for check in wrong):
+            alike = [check for check in wrong if check.name is name]
+            shown_now = alike if everything else alike[:MAX_LISTED]
+            for check in shown_now:
+                output.line(f"{check.subject}: {_reason(output, check)}", mark=_MARKS[outcome])
+            remedies = dict.fromkeys(check.remedy for check in shown_now if check.remedy)
+            if len(alike) > len(shown_now):
+                more = Text(
+                    "và {count} lỗi cùng loại (--all để xem hết)", "and {count} more of this kind (--all lists them)"
+                )
+                output.line(output.say(more, count=len(alike) - len(shown_now)), indent=4)
+            for remedy in remedies:
+                output.line(f"→ {remedy}", indent=4)
 
 
 def _show_facts(output: Output, report: AuditReport) -> None:
     output.line()
-    output.facts([(_fact_name(output, fact.name), _fact_value(fact.name, fact.value)) for fact in report.facts])
+    rows = [(_fact_name(output, fact.name), _fact_value(fact.name, fact.value)) for fact in report.facts]
+    states = [fact.value for fact in report.facts if fact.name == "status"]
+    if len(states) > MAX_LISTED:
+        tally = Counter(state.partition(" ")[0] for state in states)
+        name = output.say(_FACTS["status"])
+        rows = [row for row in rows if row[0] != name]
+        rows.append((name, ", ".join(f"{_state(output, code)} × {count}" for code, count in sorted(tally.items()))))
+    output.facts(rows)
+
+
+def _state(output: Output, code: str) -> str:
+    from api.cli.names import state_name
+
+    return state_name(code, output.language)
 
 
 def _fact_name(output: Output, name: str) -> str:
@@ -185,16 +213,27 @@ def _branches(output: Output, checks: tuple[Check, ...], *, everything: bool) ->
     for name, group in groupby(ordered, key=lambda check: check.name):
         found = list(group)
         title = output.say(_CHECKS[name.value])
-        good = [check for check in found if check.outcome.value == "good"]
-        worst = _worst(found)
-        if len(good) > MAX_LISTED and not everything:
-            listed = [check for check in found if check.outcome.value != "good"]
-            summary = Text("{count} kiểm tra đạt", "{count} checks hold")
-            below = (Branch(output.say(summary, count=len(good)), Mark.GOOD), *(_leaf(output, each) for each in listed))
-        else:
-            below = tuple(_leaf(output, each) for each in found)
-        branches.append(Branch(title, worst, below))
+        below = tuple(_leaf(output, each, sys.maxsize) for each in found) if everything else _summary(output, found)
+        branches.append(Branch(title, _worst(found), below))
     return branches
+
+
+def _summary(output: Output, checks: list[Check]) -> tuple[Branch, ...]:
+    """The checks of one kind: many of one outcome are one line."""
+    texts = {
+        "good": Text("{count} kiểm tra đạt", "{count} checks hold"),
+        "bad": Text("{count} kiểm tra không đạt", "{count} checks do not hold"),
+        "indeterminate": Text("{count} kiểm tra chưa xác định", "{count} checks are undecided"),
+        "note": Text("{count} ghi chú", "{count} notes"),
+    }
+    below: list[Branch] = []
+    for outcome, text in texts.items():
+        alike = [check for check in checks if check.outcome.value == outcome]
+        if len(alike) > MAX_LISTED:
+            below.append(Branch(output.say(text, count=len(alike)), _MARKS[outcome]))
+        else:
+            below.extend(_leaf(output, check) for check in alike)
+    return tuple(below)
 
 
 def _worst(checks: list[Check]) -> Mark:
@@ -202,8 +241,9 @@ def _worst(checks: list[Check]) -> Mark:
     return next(_MARKS[each] for each in ("bad", "indeterminate", "good", "note") if each in outcomes)
 
 
-def _leaf(output: Output, check: Check) -> Branch:
-    return Branch(f"{check.subject}: {_reason(output, check)}", _MARKS[check.outcome.value])
+def _leaf(output: Output, check: Check, most: int = MAX_REASON) -> Branch:
+    text = f"{check.subject}: {_reason(output, check)}"
+    return Branch(text if len(text) <= most else f"{text[:most]}…", _MARKS[check.outcome.value])
 
 
 def _reason(output: Output, check: Check) -> str:

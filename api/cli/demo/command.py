@@ -53,7 +53,6 @@ def demo(output: Output, home: Path, *, keep: bool, small: bool) -> ExitCode:
     exchange = _start(narrator, stage)
     try:
         Story(stage, exchange, narrator).play()
-        _show_places(narrator, stage)
         if not (keep and narrator.all_held):
             _stop(narrator, exchange)
     except BaseException:
@@ -129,6 +128,7 @@ def _show_places(narrator: Narrator, stage: Stage) -> None:
 
 def _finish(narrator: Narrator, stage: Stage, exchange: RunningExchange | None) -> None:
     output = narrator.output
+    _show_places(narrator, stage)
     held, total = sum(check.held for check in narrator.checks), len(narrator.checks)
     _show_looking(narrator, stage, exchange)
     summary = Text("{held}/{total} bước đạt, {seconds} giây", "{held} of {total} checks held, {seconds} s")

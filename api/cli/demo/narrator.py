@@ -67,7 +67,7 @@ class Narrator:
 
     def tell(self, text: Text, **facts: object) -> None:
         """A line that needs no check."""
-        self.output.line(f"· {self.output.say(text, **facts)}", indent=3)
+        self.output.line(self.output.say(text, **facts), mark=Mark.NOTE, indent=3)
 
     def check(self, title: Text, detail: str = "", *, held: bool) -> None:
         """Something that had to hold; a story in which it did not goes on where it can, and ends badly."""
