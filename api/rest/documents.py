@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict
 from functools import partial
 from typing import BinaryIO, cast
@@ -85,15 +86,14 @@ def send_document() -> Response:
     who = caller(Scope.SEND, Scope.SEAL)
     require_media_type(_MULTIPART)
     key = seal_of(who)
-    metadata = request.form.get("metadata")
-    if metadata is None:
-        raise invalid(
-            "metadata", "the part is missing", "send a part `metadata` with the document's description in JSON"
-        )
-    wanted = DocumentInput.model_validate_json(metadata)
-    directory, now = exchange().directory.current(), exchange().clock()
-    message = build_document(wanted, request.files.getlist("file"), directory, who, now)
-    return submit_sealed(message, key, who)
+    with closing(request):  # the files
+        metadata = request.form.get("metadata")
+        if metadata is None:
+            raise invalid("metadata", "the part is missing", "describe the document in a part `metadata`, in JSON")
+        wanted = DocumentInput.model_validate_json(metadata)
+        directory, now = exchange().directory.current(), exchange().clock()
+        message = build_document(wanted, request.files.getlist("file"), directory, who, now)
+        return submit_sealed(message, key, who)
 
 
 @blueprint.get(
@@ -182,7 +182,7 @@ def get_export(path: DocumentPath) -> Response:
     except BaseException:
         file.close()
         raise
-    response = Response(_chunks(file), mimetype=ASICE, direct_passthrough=True)
+    response = Response(_sent(file), mimetype=ASICE, direct_passthrough=True)
     response.call_on_close(file.close)
     response.content_length = size
     response.set_etag(sha256)
@@ -206,6 +206,11 @@ def _digest(file: BinaryIO) -> str:
         digest.update(chunk)
     file.seek(0)
     return digest.hexdigest()
+
+
+def _sent(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        yield from _chunks(file)
 
 
 def _chunks(file: BinaryIO) -> Iterator[bytes]:

@@ -14,7 +14,6 @@ from typing import BinaryIO, Final
 from urllib.parse import quote
 
 from flask import Response, request
-from werkzeug.http import parse_range_header
 
 from api.rest.errors import UnsatisfiableRangeError
 from edoc.errors import ObjectCorruptError
@@ -24,6 +23,7 @@ _SMALL_BYTES: Final = 1 << 20
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _ACTIVE: Final = re.compile(r".*(html|xml|script|svg|xslt|x-shockwave-flash|wasm|multipart/).*")
 """What a browser might run, were it shown instead of stored."""
+_RANGE: Final = re.compile(r"bytes=(?=[0-9-]{2,40}$)([0-9]*)-([0-9]*)")
 OCTETS: Final = "application/octet-stream"
 
 
@@ -84,13 +84,19 @@ def _wanted_range(content: Content) -> tuple[int, int] | None:
     """Start and end of the one range asked for; None where there is none, or several, or it is not understood."""
     if "Range" not in request.headers or not _if_range_holds(content):
         return None
-    wanted = parse_range_header(request.headers["Range"])
-    if wanted is None or wanted.units != "bytes" or len(wanted.ranges) != 1:
+    wanted = _RANGE.fullmatch(request.headers["Range"])
+    if wanted is None:
         return None
-    found = wanted.range_for_length(content.size)
-    if found is None:
+    first, last = wanted.groups()
+    if not first:
+        start, stop = max(0, content.size - int(last or 0)), content.size
+    else:
+        start, stop = int(first), min(int(last) + 1, content.size) if last else content.size
+        if last and int(last) < start:
+            return None
+    if start >= stop:
         raise UnsatisfiableRangeError(content.size)
-    return found
+    return start, stop
 
 
 def _if_range_holds(content: Content) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
-from werkzeug.test import TestResponse
+from werkzeug.test import TestResponse, encode_multipart
 
 from edoc.access.tokens import Scope
 from edoc.database.engine import read
@@ -17,6 +17,15 @@ from tests.support.exchange import ALL_SCOPES, SmallExchange
 API = "/api/v1"
 
 
+class Answer(TestResponse):
+    """An answer to a request, whose JSON may be taken apart."""
+
+    if TYPE_CHECKING:
+
+        @property
+        def json(self) -> Any: ...  # noqa: ANN401 - whatever was answered
+
+
 @dataclass(frozen=True)
 class Desk:
     """An agency's desk."""
@@ -24,27 +33,28 @@ class Desk:
     client: FlaskClient
     token: str
 
-    def get(self, path: str, **headers: str) -> TestResponse:
+    def get(self, path: str, **headers: str) -> Answer:
         """Read something below ``/api/v1``; underscores in names of headers stand for hyphens."""
-        return self.client.get(API + path, headers=self._headers(headers))
+        return cast(Answer, self.client.get(API + path, headers=self._headers(headers)))
 
-    def head(self, path: str, **headers: str) -> TestResponse:
+    def head(self, path: str, **headers: str) -> Answer:
         """Ask for the headers alone."""
-        return self.client.head(API + path, headers=self._headers(headers))
+        return cast(Answer, self.client.head(API + path, headers=self._headers(headers)))
 
-    def post(self, path: str, data: bytes, content_type: str | None = "application/xml", **headers: str) -> TestResponse:
+    def post(self, path: str, data: bytes, content_type: str | None = "application/xml", **headers: str) -> Answer:
         """Send a body."""
-        return self.client.post(API + path, data=data, content_type=content_type, headers=self._headers(headers))
-
-    def post_json(self, path: str, body: object) -> TestResponse:
-        """Send JSON."""
-        return self.client.post(API + path, json=body, headers=self._headers({}))
-
-    def post_form(self, path: str, parts: dict[str, Any]) -> TestResponse:
-        """Send a form with files."""
-        return self.client.post(
-            API + path, data=parts, content_type="multipart/form-data", headers=self._headers({})
+        return cast(
+            Answer, self.client.post(API + path, data=data, content_type=content_type, headers=self._headers(headers))
         )
+
+    def post_json(self, path: str, body: object) -> Answer:
+        """Send JSON."""
+        return cast(Answer, self.client.post(API + path, json=body, headers=self._headers({})))
+
+    def post_form(self, path: str, parts: dict[str, Any]) -> Answer:
+        """Send a form with files."""
+        boundary, body = encode_multipart(parts)
+        return self.post(path, body, f"multipart/form-data; boundary={boundary}")
 
     def submit(self, message: bytes) -> str:
         """Send a sealed message, which must be taken on; returns the document's identifier."""
@@ -66,7 +76,7 @@ def problem_of(response: TestResponse, status: int, name: str) -> dict[str, Any]
     """The problem that a request was answered with, which must have this status and type, and be well formed."""
     assert response.status_code == status, response.get_data(as_text=True)
     assert response.mimetype == "application/problem+json"
-    problem: dict[str, Any] = response.json
+    problem: dict[str, Any] = response.get_json()
     assert problem["type"] == f"urn:edoc:problem:{name}"
     assert problem["status"] == status
     assert problem["title"]

@@ -25,7 +25,9 @@ def evidence_verdict(office: SmallExchange, body: bytes) -> Outcome:
     return verify_file(MemorySource(body), "evidence", trust, AuditTime(office.clock(), given=True)).verdict
 
 
-def test_a_sealed_letter_is_taken_on_and_the_answer_holds_the_sealed_receipt(office: SmallExchange, sender: Desk) -> None:
+def test_a_sealed_letter_is_taken_on_and_the_answer_holds_the_sealed_receipt(
+    office: SmallExchange, sender: Desk
+) -> None:
     response = sender.post("/messages", office.letter(attachment(), recipients=(WARD, DISTRICT)))
     assert response.status_code == 201
     receipt = models.Receipt.model_validate(response.json)
@@ -61,7 +63,8 @@ def test_who_asks_for_xml_gets_the_evidence_itself(office: SmallExchange, sender
 
 
 @pytest.mark.parametrize(
-    "media_type", ["application/xml", "text/xml; charset=utf-8", "application/octet-stream", "application/vnd.edxml+xml"]
+    "media_type",
+    ["application/xml", "text/xml; charset=utf-8", "application/octet-stream", "application/vnd.edxml+xml"],
 )
 def test_every_media_type_of_the_format_is_taken(office: SmallExchange, sender: Desk, media_type: str) -> None:
     assert sender.post("/messages", office.letter(), media_type).status_code == 201
