@@ -37,9 +37,10 @@ from edoc.directory.errors import DirectoryError
 from edoc.directory.model import Agency, Directory
 from edoc.envelope.codec import DecodedMessage, decode
 from edoc.envelope.model import Attachment, DocumentMessage, StatusMessage
-from edoc.errors import Violation
+from edoc.errors import MessageError, Violation
 from edoc.evidence.model import MessageKind
 from edoc.exchange import Exchange
+from signing.errors import XmlError
 from signing.report import ValidationReport, report_as_json
 from signing.xml import Base64Content, ParsedXml, parse
 
@@ -47,13 +48,17 @@ MAX_DIRECTORY_CHANGES: Final = 3
 
 
 @dataclass(frozen=True)
-class _Judged:
-    """A message after all checks, before anything is stored."""
+class _Case:
+    """One message that could be read, and what is known of it."""
 
+    incoming: Incoming
+    document: ParsedXml
     decoded: DecodedMessage
-    sender: Agency
-    directory: Directory
-    reports: tuple[ValidationReport, ...]
+    caller: Principal
+    at: datetime
+    """When it was received: the time of interest."""
+    is_taken: bool
+    """Whether its DocumentId belonged to other bytes when it came; the transaction looks again."""
 
 
 class Acceptance:
@@ -78,65 +83,74 @@ class Acceptance:
         """
         caller.require(Scope.SEND)
         self._reached(AcceptanceStep.RECEIVED)
-        known = self._find_receipt(incoming, caller)
+        received_at = self._exchange.clock()
+        try:
+            document = parse(incoming.source, self._exchange.policy.limits.xml)
+            self._reached(AcceptanceStep.PARSED)
+            decoded = decode(document, self._exchange.policy.limits)
+        except (XmlError, MessageError):
+            # What was taken on keeps its receipt, even if it could not be read any more.
+            known, _ = self._look_up(incoming, None, caller)
+            if known is None:
+                raise
+            return known
+        self._reached(AcceptanceStep.DECODED)
+        known, is_taken = self._look_up(incoming, decoded, caller)
         if known is not None:
             return known
-        received_at = self._exchange.clock()
-        document = parse(incoming.source, self._exchange.policy.limits.xml)
-        self._reached(AcceptanceStep.PARSED)
-        decoded = decode(document, self._exchange.policy.limits)
-        self._reached(AcceptanceStep.DECODED)
+        case = _Case(incoming, document, decoded, caller, received_at, is_taken)
         for _ in range(MAX_DIRECTORY_CHANGES):
             try:
-                return self._take_on(incoming, document, decoded, caller, received_at)
+                return self._take_on(case)
             except DirectoryChangedError:
                 self._exchange.directory.refresh()
-        return self._take_on(incoming, document, decoded, caller, received_at)
+        return self._take_on(case)
 
-    def _find_receipt(self, incoming: Incoming, caller: Principal) -> Receipt | None:
+    def _look_up(
+        self, incoming: Incoming, decoded: DecodedMessage | None, caller: Principal
+    ) -> tuple[Receipt | None, bool]:
+        """The receipt of a message taken on before; else whether its DocumentId is taken by another one."""
+        message = decoded.message if decoded else None
         with read(self._exchange.engine) as connection:
             receipt = find_receipt(connection, self._exchange.store, incoming.sha256)
-        if receipt is None:
-            return None
+            if receipt is None:
+                if not isinstance(message, DocumentMessage):
+                    return None, False
+                return None, bool(find_document_ids(connection, [message.document_id]))
         if receipt.sender_id != caller.agency_id:
             raise SenderMismatchError(caller.agency_code, "another agency")
         self._reached(AcceptanceStep.RECEIPT_READ)
-        return receipt
+        return receipt, False
 
-    def _take_on(
-        self, incoming: Incoming, document: ParsedXml, decoded: DecodedMessage, caller: Principal, at: datetime
-    ) -> Receipt:
+    def _take_on(self, case: _Case) -> Receipt:
         directory = self._exchange.directory.current()
-        with self._recording_refusals(incoming, decoded, caller, directory):
-            sender = resolve_sender(directory, decoded.message.sender, at)
-            if sender.id != caller.agency_id:
-                raise SenderMismatchError(caller.agency_code, sender.code)
-            if isinstance(decoded.message, DocumentMessage):
-                work: WorkItem[Receipt] = self._judge_document(
-                    incoming, document, decoded, decoded.message, sender, directory, at
-                )
+        message = case.decoded.message
+        with self._recording_refusals(case, directory):
+            sender = resolve_sender(directory, message.sender, case.at)
+            if sender.id != case.caller.agency_id:
+                raise SenderMismatchError(case.caller.agency_code, sender.code)
+            if isinstance(message, DocumentMessage):
+                work: WorkItem[Receipt] = self._judge_document(case, message, sender, directory)
             else:
-                work = self._judge_status(incoming, document, decoded, decoded.message, sender, directory, at)
+                work = self._judge_status(case, message, sender, directory)
             receipt = self._exchange.commits.run(work)
         self._reached(AcceptanceStep.COMMITTED)
         return receipt
 
     @contextmanager
-    def _recording_refusals(
-        self, incoming: Incoming, decoded: DecodedMessage, caller: Principal, directory: Directory
-    ) -> Iterator[None]:
+    def _recording_refusals(self, case: _Case, directory: Directory) -> Iterator[None]:
         """Whatever is refused inside leaves a SubmissionRejection, which goes out with the error."""
         try:
             yield
         except (RefusedError, DeliveryError) as error:
             violations = error.violations if isinstance(error, RefusedError) else (_status_violation(error),)
-            is_document = isinstance(decoded.message, DocumentMessage)
+            is_document = isinstance(case.decoded.message, DocumentMessage)
             refusal = Refusal(
-                sender=directory.agencies[caller.agency_id],
+                sender=directory.agencies[case.caller.agency_id],
                 kind=MessageKind.DOCUMENT if is_document else MessageKind.STATUS,
-                document_id=_document_id(decoded),
-                sha256=incoming.sha256,
-                size=incoming.size,
+                document_id=_document_id(case.decoded),
+                sha256=case.incoming.sha256,
+                size=case.incoming.size,
                 violations=violations,
             )
             evidence = self._exchange.commits.run(RecordRefusal(self._exchange, refusal))
@@ -144,26 +158,20 @@ class Acceptance:
             raise RefusedError(violations, reports, evidence) from error
 
     def _judge_document(
-        self,
-        incoming: Incoming,
-        document: ParsedXml,
-        decoded: DecodedMessage,
-        message: DocumentMessage,
-        sender: Agency,
-        directory: Directory,
-        at: datetime,
+        self, case: _Case, message: DocumentMessage, sender: Agency, directory: Directory
     ) -> AcceptDocument:
-        check_document_rules(directory, message, sender, at)
-        recipients = resolve_recipients(directory, message, at)
+        check_document_rules(directory, message, sender, case.at)
+        recipients = resolve_recipients(directory, message, case.at)
         self._reached(AcceptanceStep.AUTHORIZED)
         with ExitStack() as stack:
             staged = self._stage_attachments(stack, message)
             self._reached(AcceptanceStep.ATTACHMENTS_STAGED)
-            reports = check_seal(document, decoded, [sender], directory, self._exchange.validator(), at)
+            reports = self._check_seal(case, sender, directory)
             self._reached(AcceptanceStep.SIGNATURES_VERIFIED)
-            self._refuse_conflict(message.document_id)
+            if case.is_taken:
+                raise ConflictError(message.document_id)
             attachments = self._archive_attachments(message, staged)
-        archive_message(incoming, self._exchange.store)
+        archive_message(case.incoming, self._exchange.store)
         self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
         return AcceptDocument(
             self._exchange,
@@ -172,35 +180,23 @@ class Acceptance:
                 sender=sender,
                 recipients=recipients,
                 attachments=attachments,
-                warnings=decoded.warnings,
+                warnings=case.decoded.warnings,
                 validation=_reports_text(reports),
-                sha256=incoming.sha256,
-                size=incoming.size,
-                received_at=at,
+                sha256=case.incoming.sha256,
+                size=case.incoming.size,
+                received_at=case.at,
                 directory_version=directory.version,
             ),
         )
 
-    def _refuse_conflict(self, document_id: str) -> None:
-        """Before anything is archived; the transaction looks again."""
-        with read(self._exchange.engine) as connection:
-            if find_document_ids(connection, [document_id]):
-                raise ConflictError(document_id)
+    def _check_seal(self, case: _Case, sender: Agency, directory: Directory) -> tuple[ValidationReport, ...]:
+        return check_seal(case.document, case.decoded, [sender], directory, self._exchange.validator(), case.at)
 
-    def _judge_status(
-        self,
-        incoming: Incoming,
-        document: ParsedXml,
-        decoded: DecodedMessage,
-        message: StatusMessage,
-        sender: Agency,
-        directory: Directory,
-        at: datetime,
-    ) -> AcceptStatus:
+    def _judge_status(self, case: _Case, message: StatusMessage, sender: Agency, directory: Directory) -> AcceptStatus:
         check_status_rules(message)
         addressee = _resolve_addressee(directory, message)
         self._reached(AcceptanceStep.AUTHORIZED)
-        reports = check_seal(document, decoded, [sender], directory, self._exchange.validator(), at)
+        reports = self._check_seal(case, sender, directory)
         self._reached(AcceptanceStep.SIGNATURES_VERIFIED)
         work = AcceptStatus(
             self._exchange,
@@ -209,17 +205,17 @@ class Acceptance:
                 reporter=sender,
                 addressee=addressee,
                 validation=_reports_text(reports),
-                sha256=incoming.sha256,
-                size=incoming.size,
-                received_at=at,
-                warnings=decoded.warnings,
+                sha256=case.incoming.sha256,
+                size=case.incoming.size,
+                received_at=case.at,
+                warnings=case.decoded.warnings,
             ),
         )
         with read(self._exchange.engine) as connection:
             preparation = work.judge(connection, lock=False)
         if isinstance(preparation, Failed):
             raise preparation.error
-        archive_message(incoming, self._exchange.store)
+        archive_message(case.incoming, self._exchange.store)
         self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
         return work
 

@@ -211,7 +211,9 @@ def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     reads = bool(connection.get_execution_options().get(_READS, False))
-    connection.exec_driver_sql(f"PRAGMA query_only={int(reads)}")
+    if connection.info.get(_READS) is not reads:
+        connection.exec_driver_sql(f"PRAGMA query_only={int(reads)}")
+        connection.info[_READS] = reads
     connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
