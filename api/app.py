@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import IO, Final, cast
 
-from flask import Request, Response, json, request, send_file
+from flask import Request, Response, json, request
 from flask_openapi3.models.info import Info
 from flask_openapi3.models.schema import Schema
 from flask_openapi3.models.security_scheme import SecurityScheme
@@ -177,6 +177,7 @@ def _add_schema(app: Application, shape: type[BaseModel], mode: str) -> None:
 
 def _add_documentation(app: Application) -> None:
     described: list[bytes] = []
+    page = (STATIC / "docs" / "index.html").read_bytes()
 
     def specification_view() -> Response:
         if not described:
@@ -188,7 +189,7 @@ def _add_documentation(app: Application) -> None:
         return response
 
     def docs_view() -> Response:
-        response = send_file(STATIC / "docs" / "index.html", mimetype="text/html")
+        response = Response(page, mimetype="text/html")
         response.headers["Content-Security-Policy"] = _DOCS_POLICY
         return response
 

@@ -67,6 +67,7 @@ def configure_log(settings: Settings, stream: TextIO = sys.stderr) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.getLogger("alembic").setLevel(max(level, logging.WARNING))  # it greets at every look at the revision
 
 
 def register(app: Flask) -> None:

@@ -79,6 +79,14 @@ class ReloadingTrust:
     def __call__(self) -> PathValidator:
         """The validator over the files as they were at most :data:`RECHECK_SECONDS` ago."""
         if self._seconds() - self._checked_at >= RECHECK_SECONDS:
+            with self._lock:
+                if self._seconds() - self._checked_at >= RECHECK_SECONDS:
+                    self._check()
+        return self._validator
+
+    def refresh(self) -> PathValidator:
+        """The validator over the files as they are now."""
+        with self._lock:
             self._check()
         return self._validator
 
@@ -94,20 +102,17 @@ class ReloadingTrust:
         return self._failure
 
     def _check(self) -> None:
-        with self._lock:
-            if self._seconds() - self._checked_at < RECHECK_SECONDS:
-                return
-            self._checked_at = self._seconds()
-            facts = _facts(self._folder)
-            if facts == self._facts:
-                return
-            try:
-                self._material, self._validator = self._read()
-                self._failure = None
-            except KeysError as error:
-                self._failure = error
-                self._report(error)
-            self._facts = facts
+        self._checked_at = self._seconds()
+        facts = _facts(self._folder)
+        if facts == self._facts:
+            return
+        try:
+            self._material, self._validator = self._read()
+            self._failure = None
+        except KeysError as error:
+            self._failure = error
+            self._report(error)
+        self._facts = facts
 
     def _read(self) -> tuple[TrustMaterial, PathValidator]:
         material = read_trust(self._folder)

@@ -87,6 +87,7 @@ def send_document() -> Response:
     require_media_type(_MULTIPART)
     key = seal_of(who)
     with closing(request):  # the files
+        _check_parts()
         metadata = request.form.get("metadata")
         if metadata is None:
             raise invalid("metadata", "the part is missing", "describe the document in a part `metadata`, in JSON")
@@ -191,6 +192,18 @@ def get_export(path: DocumentPath) -> Response:
         f"{document.number}-{document.notation}.asice".replace("/", "-")
     )
     return response
+
+
+def _check_parts() -> None:
+    """A file under another name, or without a file name, must not get lost in silence.
+
+    Raises:
+        InvalidRequestError: there is such a part.
+    """
+    unknown = (set(request.form) - {"metadata"}) | (set(request.files) - {"file"})
+    if unknown:
+        name = min(unknown)[:100]
+        raise invalid(name or "form", "there is no such part", "send `metadata`, and each file as `file` with its name")
 
 
 def _find(pk: UUID) -> tuple[DocumentView, Principal]:

@@ -24,6 +24,7 @@ from api.rest.context import request_id
 from edoc import errors as edoc_errors
 from edoc.acceptance import errors as acceptance
 from edoc.access import errors as access
+from edoc.archive.s3_requests import AlreadyThereError
 from edoc.database import errors as database
 from edoc.delivery import errors as delivery
 from edoc.directory import errors as directory
@@ -32,6 +33,7 @@ from edoc.evidence.errors import EvidenceFormatError
 from keys import errors as keys
 from schemas import errors as schemas
 from signing import errors as signing
+from signing.xades import errors as verification
 
 MEDIA_TYPE: Final = "application/problem+json"
 _REALM: Final = 'Bearer realm="edoc"'
@@ -97,6 +99,9 @@ _REFUSED: Final = _kind("refused", HTTPStatus.UNPROCESSABLE_ENTITY, "Văn bản 
 _FORBIDDEN: Final = _kind("forbidden", HTTPStatus.FORBIDDEN, "Không được phép", "Not allowed")
 _NOT_FOUND: Final = _kind("not-found", HTTPStatus.NOT_FOUND, "Không tìm thấy", "Not found")
 _TOKEN: Final = _kind("token", HTTPStatus.UNAUTHORIZED, "Mã truy cập không hợp lệ", "The token is not valid")
+_SIGNATURE: Final = _kind(
+    "signature", HTTPStatus.UNPROCESSABLE_ENTITY, "Chữ ký số không hợp lệ", "A signature does not pass"
+)
 _FILE: Final = _kind("file", HTTPStatus.UNPROCESSABLE_ENTITY, "Tệp không hợp lệ", "The file is not valid")
 
 KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
@@ -134,6 +139,8 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     signing.SignatureCreationError: _KEYS,
     signing.ContainerError: _FILE,
     signing.TrustListError: _SET_UP,
+    verification.VerificationError: _SIGNATURE,
+    **dict.fromkeys(verification.VerificationError.__subclasses__(), _SIGNATURE),
     # edoc
     edoc_errors.EdocError: _INTERNAL,
     edoc_errors.MessageError: _kind(
@@ -146,6 +153,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     edoc_errors.ObjectNotFoundError: _ARCHIVE_DAMAGED,
     edoc_errors.ObjectCorruptError: _ARCHIVE_DAMAGED,
     edoc_errors.RetentionError: _INTERNAL,
+    AlreadyThereError: _INTERNAL,
     acceptance.AcceptanceError: _REFUSED,
     acceptance.RefusedError: _REFUSED,
     acceptance.ConflictError: _kind(

@@ -10,6 +10,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from werkzeug.datastructures import FileStorage
 from werkzeug.test import create_environ, run_wsgi_app
 
 from edoc.access.tokens import Scope, authenticate, revoke_token
@@ -266,7 +267,7 @@ def test_another_method_is_told_which_are_allowed(ward: Desk) -> None:
 def test_a_bad_description_of_a_document_is_told_field_by_field(
     office: SmallExchange, sender: Desk, metadata: bytes
 ) -> None:
-    parts = {"metadata": metadata.decode(), "file": [(io.BytesIO(PDF), "a.pdf")]}
+    parts = {"metadata": metadata.decode(), "file": FileStorage(io.BytesIO(PDF), "a.pdf")}
     problem = problem_of(sender.post_form("/documents", parts), 422, "invalid-request")
     assert problem["errors"]
     assert stored(office) == (0, 0, 0)

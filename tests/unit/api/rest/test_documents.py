@@ -8,6 +8,7 @@ import json
 from typing import Any
 
 import pytest
+from werkzeug.datastructures import FileStorage
 
 from api.rest import models
 from edoc.access.tokens import Scope
@@ -226,7 +227,7 @@ METADATA: dict[str, Any] = {
 
 
 def send_files(who: Desk, metadata: dict[str, Any], *files: tuple[str, bytes]) -> Any:  # noqa: ANN401 - an answer
-    parts = {"metadata": json.dumps(metadata), "file": [(io.BytesIO(data), name) for name, data in files]}
+    parts = {"metadata": json.dumps(metadata), "file": [FileStorage(io.BytesIO(data), name) for name, data in files]}
     return who.post_form("/documents", parts)
 
 
@@ -272,4 +273,12 @@ def test_an_agency_whose_seal_is_not_held_is_told_so(office: SmallExchange, stra
 def test_a_file_name_with_a_path_is_refused_here_too(office: SmallExchange, sender: Desk) -> None:
     response = send_files(sender, METADATA, ("../../x.pdf", PDF))
     problem_of(response, 422, "message")
+    assert stored(office) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("part", ["files", "file"])
+def test_a_file_that_would_get_lost_is_refused(office: SmallExchange, sender: Desk, part: str) -> None:
+    lost: dict[str, Any] = {"files": FileStorage(io.BytesIO(PDF), "a.pdf"), "file": "a file without a name"}
+    response = sender.post_form("/documents", {"metadata": json.dumps(METADATA), part: lost[part]})
+    assert problem_of(response, 422, "invalid-request")["errors"][0]["field"] == part
     assert stored(office) == (0, 0, 0)

@@ -1,0 +1,73 @@
+"""Telling states, with a seal that the exchange holds, and reading what was told."""
+
+from __future__ import annotations
+
+import hashlib
+
+from api.rest import models
+from edoc.access.tokens import Scope
+from tests.support.exchange import ALL_SCOPES, DISTRICT, WARD, SmallExchange
+from tests.support.http import Desk, desk, problem_of, stored
+from tests.support.messages import document, status
+
+
+def test_a_recipient_tells_a_state_and_the_sender_reads_it(office: SmallExchange, sender: Desk, ward: Desk) -> None:
+    pk = sender.submit(office.letter())
+    response = ward.post_json("/status-messages", {"document": pk, "code": "03", "description": "Đã tiếp nhận"})
+    assert response.status_code == 201, response.data
+    items = sender.get(f"/documents/{pk}/status-messages").json["items"]
+    models.Status.model_validate(items[0])
+    assert [(each["reporterCode"], each["code"], each["description"]) for each in items] == [
+        (WARD, "03", "Đã tiếp nhận")
+    ]
+    original = sender.client.get(items[0]["link"], headers={"Authorization": f"Bearer {sender.token}"})
+    assert hashlib.sha256(original.data).hexdigest() == items[0]["messageSha256"] == response.json["messageSha256"]
+
+
+def test_one_recipient_does_not_see_what_another_told(office: SmallExchange, sender: Desk, ward: Desk) -> None:
+    pk = sender.submit(office.letter(recipients=(WARD, DISTRICT)))
+    told = ward.post_json("/status-messages", {"document": pk, "code": "03"}).json["messageSha256"]
+    district = desk(office, DISTRICT)
+    assert district.get(f"/documents/{pk}/status-messages").json["items"] == []
+    problem_of(district.get(f"/documents/{pk}/status-messages/{told}"), 404, "not-found")
+
+
+def test_the_sender_says_whom_it_asks_to_give_a_document_back(office: SmallExchange, sender: Desk) -> None:
+    pk = sender.submit(office.letter(recipients=(WARD, DISTRICT)))
+    wish = {"document": pk, "code": "13", "description": "Gửi nhầm"}
+    problem = problem_of(sender.post_json("/status-messages", wish), 422, "invalid-request")
+    assert problem["errors"][0]["field"] == "recipient"
+    assert sender.post_json("/status-messages", wish | {"recipient": WARD}).status_code == 201
+    states = {each["recipientCode"]: each["state"] for each in sender.get(f"/documents/{pk}").json["deliveries"]}
+    assert states == {WARD: "13", DISTRICT: "consigned"}
+
+
+def test_a_state_that_cannot_follow_is_refused_with_evidence(office: SmallExchange, sender: Desk, ward: Desk) -> None:
+    letter = document(number="15")
+    pk = sender.submit(office.seal(letter))
+    assert ward.post("/status-messages", office.seal(status("03", about=letter))).status_code == 201
+    problem = problem_of(
+        ward.post_json("/status-messages", {"document": pk, "code": "02", "description": "Sai"}), 422, "refused"
+    )
+    assert problem["rejection"]
+    assert stored(office) == (1, 1, 1)
+
+
+def test_a_stranger_tells_nothing(office: SmallExchange, sender: Desk) -> None:
+    pk = sender.submit(office.letter(recipients=(DISTRICT,)))
+    ward = desk(office, WARD)
+    problem_of(ward.post_json("/status-messages", {"document": pk, "code": "03"}), 404, "not-found")
+    assert stored(office) == (1, 1, 0)
+
+
+def test_json_needs_a_seal_that_the_exchange_holds_and_the_scope(office: SmallExchange, sender: Desk) -> None:
+    pk = sender.submit(office.letter(recipients=(WARD, DISTRICT)))
+    body = {"document": pk, "code": "03"}
+    problem_of(desk(office, DISTRICT).post_json("/status-messages", body), 403, "seal-not-held")
+    without = desk(office, WARD, ALL_SCOPES - {Scope.SEAL})
+    problem_of(without.post_json("/status-messages", body), 403, "scope")
+
+
+def test_json_that_makes_no_sense_is_told_field_by_field(ward: Desk) -> None:
+    problem = problem_of(ward.post_json("/status-messages", {"code": "three", "more": 1}), 422, "invalid-request")
+    assert {each["field"] for each in problem["errors"]} == {"document", "code", "more"}
