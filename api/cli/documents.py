@@ -139,10 +139,10 @@ def fetch(
 
     Each file is checked against its digest and on the disk when the command ends. Nothing is overwritten.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     written: list[Mapping[str, object]] = []
     with open_client(url, token_file, ca_file) as client:
         known = client.document(document)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, size, sha256, load in _wanted(client, known, message=message, attachments=attachments):
             written.append(_download(output, folder / name, size, sha256, load))
         if evidence:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+import click
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -96,7 +97,7 @@ class Output:
             return
         if not self._out.is_terminal:
             for row in (columns, *rows):
-                self._out.print("\t".join(printable(cell) for cell in row), soft_wrap=True)
+                click.echo("\t".join(printable(cell).replace("\t", " ") for cell in row))
             return
         drawn = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
         for column in columns:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from api.client import Client, SubmissionReceipt
     from keys.memory import MemoryKey
 
+_LEAST_DIGITS: Final = 2
+"""Numbers below ten are written 01 to 09 (Decree 30/2020 Appendix I, II.3)."""
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
@@ -152,9 +154,10 @@ def _letter(given: Mapping[str, Any]) -> Letter:
     missing = [option for name, option in needed.items() if not given[name]]
     if missing:
         raise _missing(", ".join(missing))
-    names = ("recipients", "number", "notation", "type_name", "subject", "signer", "position", "place", "files")
+    names = ("recipients", "notation", "type_name", "subject", "signer", "position", "place", "files")
     return Letter(
         **{name: given[name] for name in (*names, "priority")},
+        number=str(given["number"]).zfill(_LEAST_DIGITS),
         promulgation_date=given["issued"].date() if given["issued"] else None,
         due_date=given["due"].date() if given["due"] else None,
     )

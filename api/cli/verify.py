@@ -110,8 +110,8 @@ def verify(output: Output, file: Path, trust: Path | None, at: datetime | None, 
     from signing.xml import FileSource
 
     now = datetime.now(UTC)
-    source = FileSource.of(file)
     believed = read_audit_trust(trust, at or now)
+    source = FileSource.of(file)
     time = AuditTime(at or now, given=at is not None)
     with output.progress(file.name, total=0) as advance:
         report = verify_file(source, file.name, believed, time, progress=lambda _: advance(1))

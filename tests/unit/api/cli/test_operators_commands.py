@@ -1,0 +1,197 @@
+"""What an operator does: init, worker, doctor, keys, directory, tokens."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from api.cli.demo.tampering import damaged_object
+from tests.unit.api.cli.conftest import City, Edoc
+
+AGENCIES = "code,old_code,parent_code,kind,name,name_en\nH1,0.1,,city,Thành phố,City\nH1.1,,H1,office,Văn phòng,\n"
+
+
+@pytest.fixture
+def agencies(tmp_path: Path) -> str:
+    path = tmp_path / "agencies.csv"
+    path.write_text(AGENCIES, encoding="utf-8")
+    return str(path)
+
+
+@pytest.fixture
+def password(tmp_path: Path) -> str:
+    path = tmp_path / "password"
+    path.write_text("secret\n")
+    path.chmod(0o600)
+    return str(path)
+
+
+def test_init_makes_a_private_home_and_leaves_alone_what_is_there(edoc: Edoc, tmp_path: Path, agencies: str) -> None:
+    home = tmp_path / "home"
+    first = edoc.json("init", "--home", str(home), "--agencies", agencies)
+    assert first == {"home": str(home), "made": ["authority", "exchange_key"], "agencies_added": 2}
+    key = (home / "keys" / "exchange.p12").read_bytes()
+    assert edoc.json("init", "--home", str(home))["made"] == []
+    assert (home / "keys" / "exchange.p12").read_bytes() == key
+    assert home.stat().st_mode & 0o077 == 0
+    secrets = [path for path in home.rglob("*") if path.suffix in {".p12", ".password"}]
+    assert len(secrets) == 6
+    assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
+
+
+def test_an_exchange_with_its_own_seal_makes_no_authority(edoc: Edoc, home: str, tmp_path: Path, password: str) -> None:
+    seal = str(tmp_path / "own.p12")
+    edoc("keys", "issue", "H9", "Trục", "--exchange", "--home", home, "--out", seal, "--password-file", password)
+    other = tmp_path / "other"
+    made = edoc.json("init", "--home", str(other), "--key", seal, "--password-file", password)["made"]
+    assert made == ["exchange_key"]
+    assert not (other / "authority").exists()
+
+
+def test_the_worker_ends_when_nothing_is_due(edoc: Edoc, home: str) -> None:
+    assert edoc.json("worker", "--once", "--home", home) == {"tasks": 0}
+
+
+def test_the_doctor_finds_nothing_wrong_with_a_new_exchange(
+    edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+    report = edoc.json("doctor", "--deep", "--home", home)
+    assert report["ok"] is True
+    assert {each["name"] for each in report["checks"]} == {
+        "clock", "sqlite", "disk", "home", "port", "database", "archive", "trust", "crls", "seal", "agencies", "outbox",
+        "archive_objects",
+    }  # fmt: skip
+    assert "✓ Database" in edoc("doctor", "--home", home).stdout
+
+
+def test_the_doctor_says_what_to_do_where_there_is_no_exchange(edoc: Edoc, tmp_path: Path) -> None:
+    result = edoc("doctor", "--home", str(tmp_path / "none"), code=1)
+    assert "✗ Start" in result.stdout
+    assert "edoc init" in result.stdout
+
+
+def test_the_doctor_finds_the_one_object_that_was_altered(
+    edoc: Edoc, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+    (tmp_path / "a.txt").write_text("x", encoding="utf-8")
+    arguments = ["--to", "H29.4", "--number", "5", "--notation", "CV-VP", "--subject", "s", "--signer", "n"]
+    sent = edoc.json("send", *city.as_agency("H29.1", with_key=True), *arguments, "--file", str(tmp_path / "a.txt"))
+    digest = sent["message_sha256"]
+    assert edoc.json("doctor", "--deep", "--home", city.home)["ok"] is True
+    with damaged_object(city.stage.settings.archive_folder, digest):
+        report = edoc.json("doctor", "--deep", "--home", city.home, code=1)
+        wrong = [each for each in report["checks"] if each["outcome"] == "bad"]
+        assert [each["name"] for each in wrong] == ["archive_objects"]
+        assert digest in wrong[0]["detail"]
+        assert wrong[0]["remedy"]
+        edoc("fetch", *city.as_agency("H29.4"), sent["document"], "--to", str(tmp_path / "in"), code=3)
+        assert list((tmp_path / "in").iterdir()) == []
+    assert edoc.json("doctor", "--deep", "--home", city.home)["ok"] is True
+
+
+def test_a_certificate_is_issued_listed_shown_and_revoked(edoc: Edoc, home: str, tmp_path: Path, password: str) -> None:
+    seal = tmp_path / "seal.p12"
+    issue = ["keys", "issue", "H1.1", "Văn phòng", "--home", home, "--out", str(seal), "--password-file", password]
+    issued = edoc.json(*issue)
+    assert seal.stat().st_mode & 0o777 == 0o600
+    assert "not overwritten" in edoc(*issue, code=3).stderr
+    shown = edoc.json("keys", "show", str(seal), "--password-file", password)["certificates"]
+    assert shown[0]["agency_code"] == "H1.1"
+    assert shown[0]["demonstration"] is True
+    assert len(shown) == 3
+    listed = edoc.json("keys", "list", "--home", home, "--agency", "h1.1")["certificates"]
+    assert [each["serial"] for each in listed] == [issued["serial"]]
+
+    revoked = edoc.json("keys", "revoke", issued["serial"], "--reason", "key-compromise", "--home", home)
+    assert revoked["reason"] == "keyCompromise"
+    crl = edoc.json("keys", "show", f"{home}/trust/crls/demonstration-issuing.crl")["crls"][0]
+    assert crl["revoked"] == [issued["serial"]]
+    assert "already" in edoc("keys", "revoke", issued["serial"], "--home", home, code=2).stderr
+    assert "xyz" in edoc("keys", "revoke", "xyz", "--home", home, code=2).stderr
+    assert len(edoc.json("keys", "crl", "--home", home)["files"]) == 2
+    assert issued["serial"] in edoc("keys", "list", "--home", home).stdout
+
+
+def test_an_officer_and_an_exchange_exclude_each_other(edoc: Edoc, home: str, tmp_path: Path, password: str) -> None:
+    rest = ["--home", home, "--out", str(tmp_path / "x.p12"), "--password-file", password]
+    edoc("keys", "issue", "H1", "x", "--officer", "A", "--exchange", *rest, code=2)
+    issued = edoc.json("keys", "issue", "H1", "Sở", "--officer", "Nguyễn Văn A", "--algorithm", "P-384", *rest)
+    assert "Nguyễn Văn A" in issued["subject"]
+
+
+def test_a_password_comes_from_a_private_file_or_a_terminal_only(edoc: Edoc, home: str, tmp_path: Path) -> None:
+    arguments = ["keys", "issue", "H1", "x", "--home", home, "--out", str(tmp_path / "x.p12")]
+    assert "--password-file" in edoc(*arguments, code=2).stderr
+    open_to_all = tmp_path / "open"
+    open_to_all.write_text("secret")
+    open_to_all.chmod(0o644)
+    assert "chmod 600" in edoc(*arguments, "--password-file", str(open_to_all), code=2).stderr
+    assert not (tmp_path / "x.p12").exists()
+
+
+def test_a_second_authority_is_refused(edoc: Edoc, home: str) -> None:
+    assert "already" in edoc("keys", "init", "--home", home, code=2).stderr
+
+
+def test_the_directory_is_loaded_listed_bound_and_closed(
+    edoc: Edoc, home: str, tmp_path: Path, agencies: str, password: str
+) -> None:
+    assert edoc.json("directory", "load", agencies, "--home", home)["added"] == 2
+    assert edoc.json("directory", "load", agencies, "--home", home)["added"] == 0
+    listed = edoc.json("directory", "list", "--home", home, "--find", "văn")["agencies"]
+    assert [each["code"] for each in listed] == ["H1.1"]
+    assert edoc.json("directory", "show", "0.1", "--home", home)["code"] == "H1"
+    assert "Văn phòng" in edoc("directory", "list", "--home", home, "--kind", "office").stdout
+
+    seal, certificate = tmp_path / "s.p12", f"{home}/authority/issuing.pem"
+    edoc("keys", "issue", "H1.1", "x", "--home", home, "--out", str(seal), "--password-file", password)
+    bound = edoc.json("directory", "bind", "H1.1", certificate, "--home", home)
+    assert bound["sha256"] in edoc("directory", "show", "H1.1", "--home", home).stdout
+    assert "another agency" in edoc("directory", "bind", "H1", certificate, "--home", home, code=2).stderr
+    edoc("directory", "close", bound["sha256"], "--home", home)
+    assert edoc.json("directory", "show", "H1.1", "--home", home)["seals"][0]["valid_to"] is not None
+    edoc("directory", "close", bound["sha256"], "--successor", "H1", "--home", home, code=2)
+    edoc("directory", "close", "H1.1", "--successor", "H1", "--at", "2026-12-01", "--home", home)
+    closed = edoc.json("directory", "show", "H1.1", "--home", home)
+    assert (closed["valid_to"], closed["successors"]) == ("2026-12-01", ["H1"])
+    assert "no agency" in edoc("directory", "show", "H7", "--home", home, code=2).stderr
+
+
+@pytest.mark.parametrize("content", [b"a,b\n", b"\xff\xfe", AGENCIES.replace("city", "town").encode()])
+def test_a_bad_list_of_agencies_is_refused_whole(edoc: Edoc, home: str, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "bad.csv").write_bytes(content)
+    assert edoc("directory", "load", str(tmp_path / "bad.csv"), "--home", home, code=2).stderr.count("\n") == 1
+    assert edoc.json("directory", "list", "--home", home)["agencies"] == []
+
+
+def test_a_token_is_shown_once_and_revoked_at_once(edoc: Edoc, home: str, tmp_path: Path, agencies: str) -> None:
+    edoc("directory", "load", agencies, "--home", home)
+    path = tmp_path / "token"
+    made = edoc.json("token", "create", "H1.1", "--scope", "audit", "--home", home, "--out", str(path))
+    assert (made["scopes"], made["token"]) == (["audit"], None)
+    assert path.stat().st_mode & 0o777 == 0o600
+    shown = edoc("token", "create", "H1", "--label", "sổ", "--home", home).stdout.strip()
+    assert shown.startswith("edoc_")
+    listed = edoc.json("token", "list", "--home", home)
+    assert shown not in str(listed)
+    assert path.read_text().strip() not in edoc("token", "list", "--home", home).stdout
+    identifier = edoc.json("token", "list", "--agency", "H1", "--home", home)["tokens"][0]["id"]
+    edoc("token", "revoke", identifier, "--home", home)
+    assert edoc.json("token", "list", "--agency", "h1", "--home", home)["tokens"][0]["revoked_at"]
+    edoc("token", "revoke", identifier, "--home", home, code=2)
+    edoc("token", "create", "H7", "--home", home, code=2)
+
+
+def test_a_token_whose_file_cannot_be_written_is_not_made(edoc: Edoc, home: str, tmp_path: Path, agencies: str) -> None:
+    edoc("directory", "load", agencies, "--home", home)
+    (tmp_path / "token").touch()
+    edoc("token", "create", "H1", "--home", home, "--out", str(tmp_path / "token"), code=2)
+    assert edoc.json("token", "list", "--home", home)["tokens"] == []
+
+
+@pytest.mark.parametrize("command", [["directory", "list"], ["token", "list"], ["worker", "--once"]])
+def test_where_there_is_no_exchange_the_remedy_is_init(edoc: Edoc, tmp_path: Path, command: list[str]) -> None:
+    assert "edoc init" in edoc(*command, "--home", str(tmp_path / "none"), code=2).stderr

@@ -1,0 +1,136 @@
+"""``edoc verify``: verdicts, words and exit codes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.cli.demo.tampering import forge_copy
+from api.cli.drafts import Letter, document_message, sealed
+from api.client import Client
+from tests.unit.api.cli.conftest import City, Edoc
+
+
+@pytest.fixture(scope="module")
+def export(city: City, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export of a letter to a department."""
+    from api import client  # noqa: PLC0415 -- the one that speaks to the exchange in this process
+
+    folder = tmp_path_factory.mktemp("export")
+    (folder / "a.txt").write_text("nội dung", encoding="utf-8")
+    letter = Letter(
+        ("H29.3",), "07", "CV-VP", "Công văn", "Trích yếu", "Nguyễn Văn A", None, "TP. HCM", (folder / "a.txt",)
+    )
+    office, now = city.stage.actors["H29.1"], datetime.now(UTC)
+    message = b"".join(sealed(document_message(letter, "H29.1", city.stage.contacts, now), office.key, now))
+    (folder / "message.edxml").write_bytes(message)
+    make: Callable[..., Client] = client.Client
+    with make("http://exchange.test", office.token) as sender:
+        document = sender.submit(message).document
+    with make("http://exchange.test", city.stage.auditor_token) as auditor, (folder / "x.asice").open("wb") as file:
+        auditor.export(document, file)
+    return folder / "x.asice"
+
+
+def bad_checks(report: dict[str, Any]) -> set[tuple[str, str]]:
+    return {(each["name"], each["subject"]) for each in report["checks"] if each["outcome"] == "bad"}
+
+
+def test_a_good_export_is_good_and_says_what_it_is(edoc: Edoc, city: City, export: Path) -> None:
+    report = edoc.json("verify", str(export), "--trust", city.trust)
+    assert set(report) == {"file", "kind", "verdict", "at", "facts", "checks"}
+    assert (report["kind"], report["verdict"]) == ("export", "good")
+    text = edoc("verify", str(export), "--trust", city.trust).stdout
+    assert text.startswith("✓ GOOD")
+    assert "Trích yếu" in text
+    assert edoc("verify", str(export), "--trust", city.trust, "--lang", "vi").stdout.startswith("✓ TỐT")
+
+
+def test_one_changed_byte_is_bad_and_named(edoc: Edoc, city: City, export: Path, tmp_path: Path) -> None:
+    forged = tmp_path / "forged.asice"
+    forge_copy(export, forged, "attachments/01-a.txt")
+    report = edoc.json("verify", str(forged), "--trust", city.trust, code=1)
+    assert report["verdict"] == "bad"
+    assert ("attachment", "attachments/01-a.txt") in bad_checks(report)
+    text = edoc("verify", str(forged), "--trust", city.trust, "--lang", "vi", code=1).stdout
+    assert text.startswith("✗ SAI")
+    assert "tệp đính kèm không phải là tệp trong thông điệp đã ký" in text
+
+
+def test_a_message_alone_verifies_and_a_changed_one_does_not(
+    edoc: Edoc, city: City, export: Path, tmp_path: Path
+) -> None:
+    message = export.with_name("message.edxml")
+    assert edoc.json("verify", str(message), "--trust", city.trust)["kind"] == "document"
+    changed = tmp_path / "changed.edxml"
+    changed.write_bytes(message.read_bytes().replace("Trích yếu".encode(), "Trích yêu".encode()))
+    assert edoc.json("verify", str(changed), "--trust", city.trust, code=1)["verdict"] == "bad"
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"not xml", b"<a/>", b"\x00" * 100])
+def test_what_is_no_file_of_the_exchange_is_bad(edoc: Edoc, city: City, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x").write_bytes(content)
+    assert edoc.json("verify", str(tmp_path / "x"), "--trust", city.trust, code=1)["verdict"] == "bad"
+
+
+def test_without_trust_anchors_there_is_no_verdict(edoc: Edoc, export: Path, tmp_path: Path) -> None:
+    for arguments in ([], ["--trust", str(tmp_path)], ["--trust", str(tmp_path / "none")]):
+        result = edoc("verify", str(export), *arguments, "--json", code=2)
+        assert json.loads(result.stdout)["error"]["code"] == "no_trust_anchors"
+        assert "NO TRUST ANCHORS" in result.stderr
+
+
+def test_other_anchors_do_not_make_it_good(edoc: Edoc, export: Path, home: str) -> None:
+    report = edoc.json("verify", str(export), "--trust", f"{home}/trust", code=4)
+    assert report["verdict"] == "indeterminate"
+
+
+def test_when_no_crl_is_fresh_any_more_a_message_is_indeterminate(edoc: Edoc, city: City, export: Path) -> None:
+    later = (datetime.now(UTC) + timedelta(days=60)).isoformat()
+    message = str(export.with_name("message.edxml"))
+    assert edoc.json("verify", message, "--trust", city.trust, "--at", later, code=4)["verdict"] == "indeterminate"
+
+
+def test_a_plain_folder_and_a_bundle_are_trusted_alike(edoc: Edoc, city: City, export: Path, tmp_path: Path) -> None:
+    anchor = Path(city.trust) / "anchors" / "demonstration.pem"
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    shutil.copy(anchor, folder)
+    for crl in (Path(city.trust) / "crls").iterdir():
+        shutil.copy(crl, folder)
+    message = str(export.with_name("message.edxml"))
+    assert edoc.json("verify", message, "--trust", str(folder))["verdict"] == "good"
+    assert edoc.json("verify", str(export), "--trust", str(anchor))["verdict"] == "good"
+    assert edoc.json("verify", message, "--trust", str(anchor), code=4)["verdict"] == "indeterminate"
+
+
+def test_a_damaged_anchor_is_never_passed_over(edoc: Edoc, city: City, export: Path, tmp_path: Path) -> None:
+    shutil.copytree(city.trust, tmp_path / "trust")
+    (tmp_path / "trust" / "anchors" / "other.pem").write_text("-----BEGIN CERTIFICATE-----\nxx")
+    assert "other.pem" in edoc("verify", str(export), "--trust", str(tmp_path / "trust"), code=2).stderr
+
+
+def test_a_trust_list_that_nobody_vouches_for_is_refused(edoc: Edoc, city: City, export: Path, tmp_path: Path) -> None:
+    shutil.copytree(city.trust, tmp_path / "trust")
+    (tmp_path / "trust" / "trust-list.xml").write_text("<TrustList/>")
+    assert "trust-list-authority.pem" in edoc("verify", str(export), "--trust", str(tmp_path / "trust"), code=2).stderr
+
+
+def test_a_file_that_is_not_there_is_an_io_error(edoc: Edoc, city: City, tmp_path: Path) -> None:
+    assert "No such file" in edoc("verify", str(tmp_path / "none"), "--trust", city.trust, code=3).stderr
+
+
+def test_a_time_that_is_none_is_wrong_use(edoc: Edoc, city: City, export: Path) -> None:
+    assert "yesterday" in edoc("verify", str(export), "--trust", city.trust, "--at", "yesterday", code=2).stderr
+
+
+def test_everything_is_listed_when_asked_for(edoc: Edoc, city: City, export: Path) -> None:
+    text = edoc("verify", str(export), "--trust", city.trust, "--all").stdout
+    assert "evidence/001-SubmissionAcceptance.xml" in text
+    assert "checks hold" not in text
