@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import re
 from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
@@ -140,3 +142,10 @@ def test_pydantic_errors_have_the_same_shape(ward: Desk) -> None:
         ("R.limit", "limit"),
         ("T.priority", "priority"),
     }
+
+
+def test_every_problem_is_in_the_documentation() -> None:
+    text = (Path(__file__).parents[4] / "docs" / "rest.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (\d{3}) \| (.+?) \|", text, re.MULTILINE))
+    for kind in KINDS.values():
+        assert f"`{kind.name}`" in rows[str(kind.status.value)], kind.name
