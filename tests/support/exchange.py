@@ -60,6 +60,7 @@ HELD_SEALS: Final = (SENDER, WARD)
 ALL_SCOPES: Final = frozenset({Scope.SEND, Scope.RECEIVE, Scope.SEAL})
 _PASSWORD: Final = b"a password of the tests"
 _AUTHORITY_SINCE: Final = NOW - timedelta(days=60)
+_LIFETIME: Final = timedelta(days=9 * 365)
 _CRL_LIFETIME: Final = timedelta(days=30)
 
 
@@ -170,7 +171,7 @@ def _template() -> _Template:
     home = folder / "home"
     authority = DemonstrationAuthority.in_memory(at=_AUTHORITY_SINCE, name="edoc tests")
     named = [(each.code, each.name) for each in AGENCIES]
-    seals = authority.issue_seals(named, at=_AUTHORITY_SINCE)
+    seals = authority.issue_seals(named, at=_AUTHORITY_SINCE, lifetime=_LIFETIME)
     keys = dict(zip((code for code, _ in named), seals, strict=True))
     _write_keys(home, authority, keys)
     _write_trust(home / "trust", authority)
@@ -181,7 +182,7 @@ def _template() -> _Template:
 def _write_keys(home: Path, authority: DemonstrationAuthority, keys: dict[str, MemoryKey]) -> None:
     for name in ("keys", "seals"):
         (home / name).mkdir(parents=True)
-    own = authority.issue_exchange_seal("Trục liên thông ví dụ", at=_AUTHORITY_SINCE)
+    own = authority.issue_exchange_seal("Trục liên thông ví dụ", at=_AUTHORITY_SINCE, lifetime=_LIFETIME)
     write_pkcs12(home / "keys" / "exchange.p12", own, _PASSWORD, kdf_rounds=MIN_KDF_ROUNDS)
     write_private_file(home / "keys" / "exchange.password", _PASSWORD)
     write_private_file(home / "seals" / "seals.password", _PASSWORD)
