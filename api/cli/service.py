@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,11 +23,16 @@ from api.cli.options import home_option, settings_of
 from api.cli.output import Mark, Output
 
 if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
     from api.config import Settings
     from edoc.delivery.outbox import Task
+    from edoc.worker import Worker
 
 IDLE_SECONDS: Final = 0.5
 """How long the worker waits when there was nothing to do."""
+SWEEP_SECONDS: Final = 6 * 3600
+"""How often the worker sweeps the archive; the first time when it has started and nothing is due."""
 _PARENT_DEATH_SIGNAL: Final = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
@@ -99,7 +105,7 @@ def worker(output: Output, home: Path | None, *, once: bool) -> None:
         )
 
     stop = _stop_event()
-    todo, done = Worker(program.exchange, failed), 0
+    todo, done, next_sweep = Worker(program.exchange, failed), 0, time.monotonic()
     while not stop.is_set():
         try:
             taken = todo.run_once()
@@ -111,10 +117,25 @@ def worker(output: Output, home: Path | None, *, once: bool) -> None:
         done += taken
         if once and not taken:
             break
+        if not taken and time.monotonic() >= next_sweep:
+            next_sweep = time.monotonic() + SWEEP_SECONDS
+            _sweep(todo, log)
         if not taken:
             stop.wait(IDLE_SECONDS)
     program.close()
     output.document({"tasks": done})
+
+
+def _sweep(todo: Worker, log: FilteringBoundLogger) -> None:
+    """Remove what crashes left in the archive, at a moment when nothing else is due."""
+    from edoc.errors import EdocError
+
+    try:
+        report = todo.sweep()
+    except EdocError as error:
+        log.warning("the archive cannot be swept now", reason=str(error))
+    else:
+        log.info("archive swept", **vars(report))
 
 
 @click.command(cls=EdocCommand)
