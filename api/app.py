@@ -40,7 +40,7 @@ SPECIFICATION_PATH: Final = f"{BASE}/openapi.json"
 METADATA_BYTES: Final = 1 << 20
 """Largest part of a form that is not a file."""
 _DOCS_POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 _POLICY: Final = "default-src 'none'; frame-ancestors 'none'; sandbox"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from cryptography import x509
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
@@ -16,7 +17,7 @@ from api.rest.downloads import OCTETS
 from api.rest.models import Verification, VerificationQuery
 from edoc.acceptance.incoming import Incoming, receive
 from edoc.audit.files import verify_file
-from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check
+from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check, has_exchange_role
 from signing.report import report_as_json
 
 blueprint = APIBlueprint(
@@ -46,11 +47,18 @@ def verify(query: VerificationQuery) -> Response:
     now = exchange().clock()
     time = AuditTime(query.at or now, given=query.at is not None)
     material = program().trust.material
-    trust = AuditTrust(material.anchors, material.revocation.crls, material.intermediates)
+    trust = AuditTrust(
+        material.anchors, material.revocation.crls, material.intermediates, is_exchange_role=_is_exchange_seal
+    )
     limits = exchange().policy.limits
     with receive(request.stream, exchange().store, limits.xml.max_bytes) as incoming:
         report = verify_file(incoming.source, "body", trust, time, limits=limits)
         return json_answer(_render(report, incoming, time.at))
+
+
+def _is_exchange_seal(certificate: x509.Certificate) -> bool:
+    """Whether the authority says so, or it is the very seal of this exchange, whoever certified it."""
+    return certificate == exchange().issuer.key.certificate or has_exchange_role(certificate)
 
 
 def _render(report: AuditReport, incoming: Incoming, at: datetime) -> Verification:
