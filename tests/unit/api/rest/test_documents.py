@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import io
 import json
@@ -161,21 +162,29 @@ def test_a_file_that_the_document_does_not_have_is_not_found(ward: Desk, pk: str
     problem_of(ward.get(f"/documents/{pk}/attachments/-1"), 404, "not-found")
 
 
-def overwrite(office: SmallExchange, sha256: str) -> None:
-    """Change one byte of an object behind the exchange's back."""
+def overwrite(office: SmallExchange, content: bytes, at: int) -> None:
+    """Change one bit of an object behind the exchange's back."""
+    sha256 = hashlib.sha256(content).hexdigest()
     path = office.program.settings.archive_folder / "objects" / sha256[:2] / sha256
     data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
+    assert data == content
+    data[at] ^= 1
     path.chmod(0o600)
     path.write_bytes(data)
 
 
-def test_altered_content_is_never_sent_as_whole(office: SmallExchange, ward: Desk, letter: bytes, pk: str) -> None:
-    overwrite(office, hashlib.sha256(LARGE).hexdigest())
+def test_a_large_file_that_was_altered_breaks_off_before_its_end(office: SmallExchange, ward: Desk, pk: str) -> None:
+    overwrite(office, LARGE, len(LARGE) // 2)
     with pytest.raises(ObjectCorruptError):
         _ = ward.get(f"/documents/{pk}/attachments/1").data
-    overwrite(office, hashlib.sha256(letter).hexdigest())
+
+
+def test_a_small_file_that_was_altered_is_refused(office: SmallExchange, sender: Desk, ward: Desk) -> None:
+    letter = office.letter(attachment())
+    pk = sender.submit(letter)
+    overwrite(office, letter, letter.index(base64.b64encode(PDF)[:9]))
     problem_of(ward.get(f"/documents/{pk}/attachments/0"), 500, "archive-damaged")
+    problem_of(ward.get(f"/documents/{pk}/message"), 500, "archive-damaged")
 
 
 def test_evidence_comes_out_as_it_was_sealed(ward: Desk, pk: str) -> None:
