@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -157,11 +158,19 @@ def _finish(narrator: Narrator, stage: Stage, exchange: RunningExchange | None) 
     )
 
 
+def _program() -> str:
+    """How the user started this program, so that the commands printed work as they stand."""
+    return sys.argv[0] if Path(sys.argv[0]).name == "edoc" else "edoc"
+
+
 def _show_looking(narrator: Narrator, stage: Stage, exchange: RunningExchange | None) -> None:
     say, root = narrator.output.say, stage.root
     export = stage.auditor / "123-TB-VP.asice"
     rows = [
-        (say(Text("Tự kiểm tra", "Check it yourself")), f"edoc verify {export} --trust {stage.settings.trust_folder}")
+        (
+            say(Text("Tự kiểm tra", "Check it yourself")),
+            f"{_program()} verify {export} --trust {stage.settings.trust_folder}",
+        )
     ]
     if exchange is not None:
         ward = stage.of_kind("ward")[0]
@@ -170,7 +179,7 @@ def _show_looking(narrator: Narrator, stage: Stage, exchange: RunningExchange | 
             (say(Text("Tài liệu API", "The API's pages")), f"{exchange.url}/api/docs"),
             (
                 say(Text("Hộp thư một phường", "A ward's inbox")),
-                f"edoc inbox --url {exchange.url} --token-file {token}",
+                f"{_program()} inbox --url {exchange.url} --token-file {token}",
             ),
             (say(Text("Dừng dịch vụ", "Stop the service")), f"kill {exchange.process.pid}"),
         ]
