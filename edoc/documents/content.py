@@ -15,7 +15,7 @@ from edoc.delivery.handover import HandOver
 from edoc.documents.views import AttachmentView, DocumentView, Perspective
 from edoc.envelope.codec import decode
 from edoc.envelope.model import DocumentMessage
-from edoc.errors import ObjectCorruptError
+from edoc.errors import MessageError, ObjectCorruptError
 from edoc.exchange import Exchange
 from signing.errors import XmlError
 from signing.xml import CHUNK_BYTES, ByteSource, parse
@@ -88,9 +88,9 @@ def message_source(exchange: Exchange, document: DocumentView) -> ByteSource:
 def _read_out_of_message(exchange: Exchange, document: DocumentView, attachment: AttachmentView) -> bytes:
     try:
         parsed = parse(message_source(exchange, document), exchange.policy.limits.xml)
-    except XmlError as error:
+        message = decode(parsed, exchange.policy.limits).message
+    except (XmlError, MessageError) as error:
         raise ObjectCorruptError(f"object {document.message_sha256} is not what was archived: {error}") from error
-    message = decode(parsed, exchange.policy.limits).message
     if isinstance(message, DocumentMessage):
         for each in message.attachments:
             if each.content_id == attachment.content_id and each.content.digest().hex() == attachment.sha256:
