@@ -39,6 +39,7 @@ from edoc.identifiers import Clock, Random
 from keys.errors import KeysError
 from keys.pkcs12 import Pkcs12KeyStore, read_pkcs12
 from keys.store import KeyStore
+from schemas import compile_all
 from signing.xml import XmlLimits
 
 _SPARE_CONNECTIONS: Final = 4
@@ -91,6 +92,7 @@ def build_program(
         SecretFileError, KeysError: the exchange's seal or the trust anchors cannot be read.
         DatabaseError, ArchiveError: the database or the archive cannot be opened.
     """
+    compile_all()  # before any thread parses: see schemas/validation.py
     engine = open_database(settings)
     try:
         if not is_current(engine):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from schemas.codelists import CodeList, CodeListEntry, CodeListName, code_list
 from schemas.errors import SchemaError, SchemaUnavailableError
-from schemas.validation import SchemaName, SchemaViolation, load_schema, validate
+from schemas.validation import SchemaName, SchemaViolation, compile_all, load_schema, validate
 
 __all__ = [
     "CodeList",
@@ -18,6 +18,7 @@ __all__ = [
     "SchemaUnavailableError",
     "SchemaViolation",
     "code_list",
+    "compile_all",
     "load_schema",
     "validate",
 ]

@@ -1,7 +1,7 @@
 """Loading and applying the XML schemas of the package and of the installed ``signxml``; never the network.
 
 A compiled ``lxml`` schema keeps the errors of its last validation in itself, so one object must not validate in two
-threads at once. :func:`validate` therefore keeps compiled schemas per thread.
+threads at once. :func:`validate` therefore lets one thread in at a time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _SIGNXML: Final = {
 }
 _COMPILE_ATTEMPTS: Final = 100
 _COMPILE_PAUSE_SECONDS: Final = 0.001
-_SCHEMA_CACHE = threading.local()
+_LOCK: Final = threading.RLock()
+_COMPILED: Final[dict[SchemaName, etree.XMLSchema]] = {}
 
 
 class SchemaName(Enum):
@@ -74,18 +75,26 @@ class _PackageResolver(etree.Resolver):
 
 
 def load_schema(name: SchemaName) -> etree.XMLSchema:
-    """The compiled schema, compiled once in each thread. Do not hand it to another thread.
+    """The compiled schema, compiled once. Use it for looking only: :func:`validate` is for validating.
 
     Raises:
         SchemaUnavailableError: the installation lacks it, or it does not compile.
     """
-    compiled: dict[SchemaName, etree.XMLSchema] | None = getattr(_SCHEMA_CACHE, "compiled", None)
-    if compiled is None:
-        compiled = _SCHEMA_CACHE.compiled = {}
-    schema = compiled.get(name)
-    if schema is None:
-        schema = compiled[name] = _compile(name)
-    return schema
+    with _LOCK:
+        schema = _COMPILED.get(name)
+        if schema is None:
+            schema = _COMPILED[name] = _compile(name)
+        return schema
+
+
+def compile_all() -> None:
+    """Compile every schema now. A program with threads calls this before it starts them.
+
+    Raises:
+        SchemaUnavailableError: the installation lacks one, or it does not compile.
+    """
+    for name in SchemaName:
+        load_schema(name)
 
 
 def validate(name: SchemaName, root: etree._Element) -> tuple[SchemaViolation, ...]:
@@ -97,12 +106,13 @@ def validate(name: SchemaName, root: etree._Element) -> tuple[SchemaViolation, .
         SchemaUnavailableError: the installation lacks the schema.
     """
     schema = load_schema(name)
-    if schema.validate(root):
-        return ()
-    return tuple(
-        SchemaViolation(entry.line, entry.path or "", _element_name(entry.message), entry.message)
-        for entry, _ in zip(schema.error_log, range(MAX_VIOLATIONS), strict=False)
-    )
+    with _LOCK:
+        if schema.validate(root):
+            return ()
+        return tuple(
+            SchemaViolation(entry.line, entry.path or "", _element_name(entry.message), entry.message)
+            for entry, _ in zip(schema.error_log, range(MAX_VIOLATIONS), strict=False)
+        )
 
 
 def _element_name(message: str) -> str:
@@ -115,7 +125,8 @@ def _compile(name: SchemaName) -> etree.XMLSchema:
     """Compile, again and again where another thread got in between.
 
     libxml2 has one loader of further documents for the whole process, and lxml swaps it around every parse: a parse
-    that ends in another thread takes ours away. What then cannot be loaded is an error, never a laxer schema.
+    that ends in another thread takes ours away. What then cannot be loaded is an error, never a laxer schema; but
+    libxml2 has crashed over such a schema, which is why programs call :func:`compile_all` before they start threads.
     """
     for _ in range(_COMPILE_ATTEMPTS - 1):
         try:

@@ -55,6 +55,7 @@ from edoc.vietnam import VIETNAM
 from edoc.worker import Worker
 from keys.certificates import CertificateRole, fingerprint
 from keys.memory import MemoryKey
+from schemas import compile_all
 from signing.xades.signer import sign
 from signing.xml import MemorySource, XmlLimits, parse
 from tests.support.pki import NOW, Pki, private_key, role_policy
@@ -178,6 +179,7 @@ def small_exchange(
     clock: MovingClock | None = None,
 ) -> Iterator[SmallExchange]:
     """Build one in ``folder``, on SQLite and local files unless told otherwise."""
+    compile_all()
     pki, clock = Pki(), clock or MovingClock()
     engine = open_engine(url or f"sqlite:///{folder}/edoc.sqlite3")
     upgrade(engine)
