@@ -253,12 +253,15 @@ class AttachmentReader:
             self._findings.refuse("T", path, "other markup stands where base64 is expected", "write base64", element)
             return None
         content = self._elements.document.content(element)
-        if not self._fits(path, element, content):
+        # Line breaks make the text a little longer than needed: the exact size is known after decoding only.
+        if not self._fits(path, element, content.size_at_most * 9 // 10):
             return None
         try:
             head = _read_once(content)
         except ContentError as error:
             self._findings.refuse("T", path, str(error), "encode the file in base64 (RFC 4648 section 4)", element)
+            return None
+        if not self._fits(path, element, content.size):
             return None
         self._bytes_left -= content.size
         if content.size == 0:
@@ -269,9 +272,8 @@ class AttachmentReader:
             self._check_head(path, element, name, decoded.head)
         return decoded
 
-    def _fits(self, path: str, element: etree._Element, content: Base64Content) -> bool:
-        """Whether the sizes can be within the limits; line breaks may make the text a little longer than needed."""
-        size = content.size_at_most * 9 // 10
+    def _fits(self, path: str, element: etree._Element, size: int) -> bool:
+        """Whether a file of so many bytes is within the limits."""
         if size <= self._limits.max_attachment_bytes and size <= self._bytes_left:
             return True
         self._findings.refuse(

@@ -208,6 +208,16 @@ def test_a_file_above_the_limit_is_refused_before_it_is_decoded() -> None:
     assert violations_of(letter("*" * 4000), limits) == [("R.ContentTransferEncoded", CONTENT_FIELD)]
 
 
+@pytest.mark.parametrize(("size", "fits"), [(1000, True), (1001, False), (1050, False)])
+def test_the_limit_of_a_file_is_exact(size: int, fits: bool) -> None:  # noqa: FBT001 - a row of the table
+    limits = replace(LIMITS, max_attachment_bytes=1000)
+    text = letter(b"x" * size)
+    if fits:
+        assert len(files(text, limits)) == 1
+    else:
+        assert violations_of(text, limits) == [("R.ContentTransferEncoded", CONTENT_FIELD)]
+
+
 def test_all_files_together_have_a_limit() -> None:
     second = FILE.replace("att-1", "att-2")
     text = changed(
