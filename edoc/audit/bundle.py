@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import PurePosixPath
 
 from cryptography import x509
 
@@ -96,19 +97,22 @@ class BundleAudit:
         return [member for member in self._container.members if member.name.startswith(folder)]
 
     def _read_trust(self) -> None:
+        """What helps to build paths; an altered file is set aside, or it could stand in the way of the true one."""
         certificates: list[x509.Certificate] = []
         crls: list[x509.CertificateRevocationList] = []
         for member in (*self._members(layout.CERTIFICATES), *self._members(layout.CRLS)):
             try:
                 if member.size > MAX_SMALL_BYTES << 4:
                     raise CertificateFormatError(f"{member.name} has {member.size} bytes")
+                if not _has_its_digest(member):
+                    raise CertificateFormatError("it is not what had the SHA-256 after which it is named")
                 if member.name.startswith(layout.CRLS):
                     crls.extend(read_crls(member.read()))
                 else:
                     certificates.extend(read_certificates(member.read()))
             except (CertificateFormatError, ContainerError) as error:
                 self._found.checks.append(
-                    Check(CheckName.FORMAT, member.name, Outcome.BAD, f"it cannot be read: {error}", _GET_AGAIN)
+                    Check(CheckName.FORMAT, member.name, Outcome.BAD, f"it cannot be used: {error}", _GET_AGAIN)
                 )
         self._validator = self._trust.validator(tuple(crls), tuple(certificates))
 
@@ -341,6 +345,11 @@ def _small(member: Member) -> bytes:
     if member.size > MAX_SMALL_BYTES << 2:
         raise ContainerError(f"{member.name} has {member.size} bytes, too many for what it is")
     return member.read()
+
+
+def _has_its_digest(member: Member) -> bool:
+    """Whether a certificate or CRL is the one after whose digest its file is named (see :mod:`edoc.export.layout`)."""
+    return PurePosixPath(member.name).stem == member.digest(DigestAlgorithm.SHA256).hex()
 
 
 def _sha256(member: Member) -> str:

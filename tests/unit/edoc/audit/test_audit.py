@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import zipfile
@@ -143,7 +144,18 @@ def another_attachment(files: Files, _: SmallExchange) -> None:
 
 
 def broken_certificate(files: Files, _: SmallExchange) -> None:
-    files[name_of(files, "certificates/")] = b"not a certificate"
+    data = b"not a certificate"
+    files[f"{layout.CERTIFICATES}{hashlib.sha256(data).hexdigest()}.cer"] = data
+
+
+def altered(folder: str) -> Change:
+    """One bit of each certificate or CRL, which stays readable."""
+
+    def change(files: Files, _: SmallExchange) -> None:
+        for name in [each for each in files if each.startswith(folder)]:
+            files[name] = files[name][:-1] + bytes([files[name][-1] ^ 1])
+
+    return change
 
 
 @pytest.mark.parametrize(
@@ -170,6 +182,8 @@ def broken_certificate(files: Files, _: SmallExchange) -> None:
         (a_stranger, CheckName.COMPLETENESS),
         (drop("message.edxml"), CheckName.FORMAT),
         (broken_certificate, CheckName.FORMAT),
+        (altered(layout.CERTIFICATES), CheckName.FORMAT),
+        (altered(layout.CRLS), CheckName.FORMAT),
     ],
 )
 def test_each_fault_is_found_even_under_the_exchanges_own_seal(
@@ -180,6 +194,16 @@ def test_each_fault_is_found_even_under_the_exchanges_own_seal(
     report = small.audit(packed(files, small))
     assert report.verdict is Outcome.BAD
     assert found in bad(report)
+
+
+def test_altered_certificates_do_not_stand_in_the_way_of_the_true_ones_in_the_seals(
+    small: SmallExchange, export: bytes
+) -> None:
+    files = unpacked(export)
+    altered(layout.CERTIFICATES)(files, small)
+    report = small.audit(packed(files, small))
+    assert bad(report) == {CheckName.FORMAT}
+    assert not [check for check in report.checks if check.outcome is Outcome.INDETERMINATE]
 
 
 def test_a_container_that_another_sealed_is_bad(small: SmallExchange, export: bytes) -> None:
