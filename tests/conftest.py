@@ -1,4 +1,4 @@
-"""For all tests: nothing may reach beyond this machine."""
+"""For all tests: nothing may reach beyond this machine; and the servers that some of them need."""
 
 from __future__ import annotations
 
@@ -8,6 +8,26 @@ from ipaddress import ip_address
 from typing import Any
 
 import pytest
+
+from tests.support.server_fixtures import (
+    empty_postgresql_url,
+    minio_client,
+    postgresql_server,
+    postgresql_template,
+    postgresql_url,
+    s3_server,
+    s3_settings,
+)
+
+__all__ = [
+    "empty_postgresql_url",
+    "minio_client",
+    "postgresql_server",
+    "postgresql_template",
+    "postgresql_url",
+    "s3_server",
+    "s3_settings",
+]
 
 Address = tuple[Any, ...] | str | bytes
 

@@ -20,8 +20,8 @@ from edoc.archive.s3_requests import PART_BYTES, AlreadyThereError, Bucket, Lock
 from edoc.archive.sweep import sweep
 from edoc.errors import ArchiveError, ObjectCorruptError, RetentionError
 from signing.xml import MemorySource
-from tests.integration.conftest import S3Settings
 from tests.support.object_store_conformance import RETENTION, Corrupt, ObjectStoreConformance, digest
+from tests.support.server_fixtures import S3Settings
 
 pytestmark = pytest.mark.integration
 

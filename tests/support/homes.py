@@ -47,6 +47,7 @@ SENDER = "H29.1"
 SCOPES = frozenset({Scope.SEND, Scope.RECEIVE, Scope.AUDIT})
 _PASSWORD = b"a password of the tests"
 _START_SECONDS = 30.0
+_COMMAND_SECONDS = 120.0
 
 
 def ward(number: int) -> str:
@@ -56,7 +57,7 @@ def ward(number: int) -> str:
 
 @dataclass(frozen=True)
 class Home:
-    """The folder, and what the agencies hold."""
+    """The folder, what the agencies hold, and how the program is called."""
 
     folder: Path
     database_url: str
@@ -66,11 +67,10 @@ class Home:
     """Of the sender and of the wards, as far as they were asked for."""
     tokens: Mapping[str, str]
 
-    def letter(self, number: int, recipients: int, content: AttachmentContent | bytes) -> ParsedXml:
-        """A sealed letter of the sender to the first wards."""
+    def letter(self, number: int, recipients: int, *contents: AttachmentContent | bytes) -> ParsedXml:
+        """A sealed letter of the sender to the first wards, with a file of each content."""
         now = datetime.now(UTC)
         code, on = Code(f"{number:02d}", "UBND-VX"), vietnam_date(now)
-        data = MemoryContent(content) if isinstance(content, bytes) else content
         message = DocumentMessage(
             sender=Organization(SENDER, "Văn phòng", organization_in_charge="Ủy ban nhân dân Thành phố"),
             recipients=tuple(
@@ -85,9 +85,20 @@ class Home:
             subject="Về việc triển khai chương trình cải cách hành chính",
             content="Về việc triển khai chương trình cải cách hành chính",
             signer_info=SignerInfo("Nguyễn Văn Ví Dụ", "TL. CHỦ TỊCH", "CHÁNH VĂN PHÒNG"),
-            attachments=(Attachment("att-1", "cong-van.pdf", "application/pdf", data),),
+            attachments=tuple(_attachment(position, content) for position, content in enumerate(contents, 1)),
         )
         return seal_message(message, self.seals[SENDER], now)
+
+    def edoc(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command ``edoc`` on this home, whatever it ends with."""
+        return subprocess.run(
+            [sys.executable, "-m", "api.cli", *arguments],
+            env={**_clean_environment(), "EDOC_HOME": str(self.folder), **self.environment, **environment},
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_SECONDS,
+            check=False,
+        )
 
 
 def make_home(
@@ -95,9 +106,10 @@ def make_home(
     *,
     wards: int = 3,
     sender_algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256,
+    scopes: frozenset[Scope] = SCOPES,
     environment: Mapping[str, str] | None = None,
 ) -> Home:
-    """Make one: authority, seals of sender and wards, trust, database, tokens."""
+    """Make one: authority, seals of sender and wards, trust, database, a token with ``scopes`` for each of them."""
     environment = dict(environment or {})
     settings = load_settings(folder, **_given(environment))
     since = datetime.now(UTC) - timedelta(hours=1)
@@ -134,7 +146,7 @@ def make_home(
                     for code, key in seals.items()
                 ],
             )
-            wanted = [NewToken(directory.find(code).id, SCOPES, "test", since + timedelta(days=2)) for code in seals]
+            wanted = [NewToken(directory.find(code).id, scopes, "test", since + timedelta(days=2)) for code in seals]
             tokens = dict(zip(seals, issue_tokens(connection, wanted, since, os.urandom), strict=True))
     finally:
         engine.dispose()
@@ -178,7 +190,7 @@ def service(home: Home, command: tuple[str, ...] = ("-m", "api.cli", "serve"), *
     process = subprocess.Popen([sys.executable, *command], env={**_clean_environment(), **values})
     running = Service(f"http://127.0.0.1:{port}", process)
     try:
-        _wait_until_live(running)
+        wait_until_live(running)
         yield running
     finally:
         if process.poll() is None:
@@ -197,7 +209,12 @@ def free_port() -> int:
         return port
 
 
-def _wait_until_live(running: Service) -> None:
+def wait_until_live(running: Service) -> None:
+    """Wait until a service that was started answers.
+
+    Raises:
+        RuntimeError: it has ended, or does not answer in time.
+    """
     stop = time.monotonic() + _START_SECONDS
     while time.monotonic() < stop:
         if running.process.poll() is not None:
@@ -222,6 +239,12 @@ def _clean_environment() -> dict[str, str]:
 
 def _given(environment: Mapping[str, str]) -> dict[str, str]:
     return {name.removeprefix("EDOC_").lower(): value for name, value in environment.items()}
+
+
+def _attachment(position: int, content: AttachmentContent | bytes) -> Attachment:
+    data = MemoryContent(content) if isinstance(content, bytes) else content
+    name = "cong-van.pdf" if position == 1 else f"phụ lục {position - 1}.pdf"
+    return Attachment(f"att-{position}", name, "application/pdf", data)
 
 
 def _write_trust(trust: Path, authority: DemonstrationAuthority, at: datetime) -> None:

@@ -1,4 +1,7 @@
-"""Real servers for the tests of this folder: started once a session, skipped with the reason where absent."""
+"""Fixtures with real servers: started once a session, where a test asks for them; skipped with the reason where absent.
+
+``tests/conftest.py`` hands them to all folders, so that one session never starts a server twice.
+"""
 
 from __future__ import annotations
 
