@@ -15,6 +15,8 @@ import pytest
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDERS: Final = ("api", "edoc", "keys", "schemas", "signing")
+PAGES: Final = (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"))
+LINK: Final = re.compile(r"\]\((?!https?://|mailto:|#)([^)#\s]+)")
 REQUIREMENT: Final = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[a-z]+\])?\s*[<>=]", re.MULTILINE)
 
 
@@ -103,3 +105,21 @@ def test_every_command_of_the_makefile_is_explained_by_its_help() -> None:
     phony = re.search(r"^\.PHONY: (.+)$", text, re.MULTILINE)
     assert phony is not None
     assert set(re.findall(r"^([a-z]+):.*## ", text, re.MULTILINE)) == set(phony.group(1).split())
+
+
+def test_readme_opens_with_what_it_is_in_ten_lines_and_then_gives_exactly_two_commands() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    opening, heading, rest = text.partition("\n## Two commands\n")
+    assert heading
+    title, *lines = [line for line in opening.splitlines() if line]
+    assert title == f"# {_setup()['metadata']['name']}"
+    assert len(lines) <= 10
+    for reader in ("Departments", "Wards", "Auditors"):
+        assert f"**{reader}**" in opening
+    assert rest.split("```")[1].split("\n") == ["", "make demo", "make test", ""]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_to_a_file_of_the_project_finds_it(page: Path) -> None:
+    targets = LINK.findall(page.read_text(encoding="utf-8"))
+    assert [target for target in targets if not (page.parent / target).exists()] == []
