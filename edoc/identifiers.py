@@ -34,11 +34,14 @@ def uuid7(at: datetime, random: Random) -> UUID:
 
 
 def first_uuid7(at: datetime) -> UUID:
-    """The smallest identifier that can be made at ``at``: a bound for ranges in time, to the microsecond."""
+    """The smallest identifier that can be made at ``at``: a bound for ranges in time, to the microsecond.
+
+    Before 1970 nothing can have been made, so the bound is that of 1970.
+    """
     return UUID(int=_time_bits(at) | (2 << 62))
 
 
 def _time_bits(at: datetime) -> int:
-    microseconds = (at - _EPOCH) // timedelta(microseconds=1)
+    microseconds = max(0, (at - _EPOCH) // timedelta(microseconds=1))
     milliseconds, fraction = divmod(microseconds, 1000)
     return (milliseconds << 80) | (7 << 76) | ((fraction * 4096 // 1000) << 64)

@@ -39,6 +39,7 @@ _SPACE: Final = b" \t\r\n"
 _RUN: Final = re.compile(rb"[A-Za-z0-9+/= \t\r\n]*")
 _CDATA: Final = b"<![CDATA["
 _DECLARED_ENCODING: Final = re.compile(rb"""\A<\?xml[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
+_UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF8_NAMES: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
 _XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
 _MARKER_LENGTH: Final = 32
@@ -119,6 +120,10 @@ class XmlLimits:
     """Number of ``<`` in the skeleton, an upper bound of its elements."""
     max_attributes: int = 200_000
     """Number of ``=`` in the skeleton, an upper bound of its attributes."""
+    max_namespaces: int = 4_000
+    """Number of namespace declarations."""
+    max_namespaces_in_scope: int = 32
+    """Number of them that hold at one element."""
     max_depth: int = 64
     """Depth of nested elements."""
     externalize_from: int = 32 << 10
@@ -383,6 +388,7 @@ def parse(source: ByteSource | bytes, limits: XmlLimits) -> ParsedXml:
     _check_skeleton(skeleton, limits)
     root = _parse_skeleton(skeleton)
     _check_depth(root, limits.max_depth)
+    _check_namespaces(skeleton, root, limits)
     _check_markers(root, runs)
     return ParsedXml(root, source, runs)
 
@@ -522,8 +528,10 @@ def _unused_prefix(skeleton: bytes) -> str:
 def _check_skeleton(skeleton: bytes, limits: XmlLimits) -> None:
     if len(skeleton) > limits.max_skeleton_bytes:
         raise _skeleton_too_large(limits)
-    encoding = _DECLARED_ENCODING.match(skeleton)
-    if skeleton[:2] in (b"\xff\xfe", b"\xfe\xff") or (encoding and encoding.group(1).lower() not in _UTF8_NAMES):
+    encoding = _DECLARED_ENCODING.match(skeleton.removeprefix(_UTF8_MARK))
+    # In UTF-16 and UTF-32 the first tag has a NUL byte in its first character, or a byte order mark stands before it.
+    is_wide = b"\x00" in skeleton[:2] or skeleton.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if is_wide or (encoding and encoding.group(1).lower() not in _UTF8_NAMES):
         raise XmlError("xml.encoding", "the file is not encoded in UTF-8", "write the file in UTF-8")
     if b"!" in skeleton and b"<!DOCTYPE" in skeleton:  # one character is found, or not, ten times as fast
         raise XmlError("xml.doctype", "the file has a document type declaration", "remove <!DOCTYPE ...>")
@@ -533,6 +541,23 @@ def _check_skeleton(skeleton: bytes, limits: XmlLimits) -> None:
         raise XmlLimitError(
             "xml.max_attributes", f"more than {limits.max_attributes} attributes", "send a smaller file"
         )
+
+
+def _check_namespaces(skeleton: bytes, root: etree._Element, limits: XmlLimits) -> None:
+    """Canonicalization takes time with the square of the declarations in scope: few are enough for everybody."""
+    declarations = skeleton.count(b"xmlns")
+    if declarations <= limits.max_namespaces_in_scope:
+        return
+    in_scope = 0
+    for event, _ in etree.iterwalk(root, events=("start-ns", "end-ns")):
+        in_scope += 1 if event == "start-ns" else -1
+        if in_scope > limits.max_namespaces_in_scope or declarations > limits.max_namespaces:
+            raise XmlLimitError(
+                "xml.max_namespaces",
+                f"more than {limits.max_namespaces_in_scope} namespace declarations in one place, or more than"
+                f" {limits.max_namespaces} in all",
+                "declare only the namespaces that are used",
+            )
 
 
 def _parse_skeleton(skeleton: bytes) -> etree._Element:

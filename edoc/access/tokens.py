@@ -20,6 +20,7 @@ from sqlalchemy import Connection, bindparam, insert, select, update
 from edoc.access.errors import InvalidTokenError, MissingScopeError
 from edoc.database.tables import AccessTokenRow, AgencyRow
 from edoc.identifiers import Random, uuid7
+from edoc.vietnam import vietnam_date
 
 PREFIX: Final = "edoc_"
 
@@ -114,6 +115,8 @@ def authenticate(connection: Connection, token: str, now: datetime) -> Principal
         raise InvalidTokenError(f"the token was revoked at {row.revoked_at.isoformat()}")
     if row.expires_at <= now:
         raise InvalidTokenError(f"the token expired at {row.expires_at.isoformat()}")
+    if row.valid_to is not None and row.valid_to <= vietnam_date(now):
+        raise InvalidTokenError(f"agency {row.code} ended on {row.valid_to.isoformat()}")
     return Principal(row.id, row.agency_id, row.code, _read_scopes(row.scopes))
 
 
@@ -151,7 +154,7 @@ def read_scopes(names: Iterable[str]) -> frozenset[Scope]:
 
 
 _FIND = (
-    select(AccessTokenRow.__table__, AgencyRow.code)
+    select(AccessTokenRow.__table__, AgencyRow.code, AgencyRow.valid_to)
     .join(AgencyRow, AgencyRow.id == AccessTokenRow.agency_id)
     .where(AccessTokenRow.token_sha256 == bindparam("digest"))
 )

@@ -235,6 +235,11 @@ class LocalObjectStore:
         path = self._path(sha256)
         if not path.exists():
             return None
+        try:
+            check_present(sha256, self._stat(sha256).size, size)
+            self.verify(sha256)  # nothing may be taken on that relies on an object which was damaged since
+        except (FileNotFoundError, ObjectNotFoundError):  # a sweep was faster: put it anew
+            return None
         with self._locked(self._shard(sha256)) as folder:
             try:
                 found = self._stat(sha256)

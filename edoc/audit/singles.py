@@ -24,6 +24,7 @@ from signing.report import Indication, ValidationReport
 from signing.xades.verifier import SignaturePresence, classify, verify
 from signing.xml import ParsedXml
 
+MAX_SIGNATURES: Final = 16
 _AGENCY_ROLES: Final = (CertificateRole.AGENCY_SEAL, None)
 """A certificate whose authority does not say what it is for may be an agency's; an officer's is none."""
 
@@ -97,6 +98,9 @@ def judge_signed_xml(document: ParsedXml, subject: str, validator: PathValidator
     if not signatures:
         reason = "the file carries no XML signature"
         return (_bad(CheckName.MESSAGE_SEAL, subject, reason, "ask for the signed file"),)
+    if len(signatures) > MAX_SIGNATURES:
+        reason = f"the file carries more than {MAX_SIGNATURES} signatures"
+        return (_bad(CheckName.FORMAT, subject, reason, "this is no file of the exchange: ask for the right one"),)
     whole: Sequence[Part] = [ElementPart("the whole document", document.root)]
     return tuple(
         check_of(CheckName.MESSAGE_SEAL, subject, verify(document, each, whole, validator=validator, at=at))

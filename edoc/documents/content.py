@@ -42,18 +42,30 @@ class ArchivedSource:
 
 
 def hand_over(exchange: Exchange, document: DocumentView, caller: Principal) -> None:
-    """Record, before any content goes out, that a recipient was given it; the sender and auditors need nothing.
+    """Record, before any content goes out, that a recipient is given it; sender and auditors need nothing.
+
+    An agency that has a delivery is handed it over whatever else it is to the document. All objects are read through
+    first, so that nothing is stated to have been handed over that the archive does not have.
 
     Raises:
         MissingScopeError: a recipient whose token may not receive.
+        ObjectNotFoundError, ObjectCorruptError: the archive has lost or altered something; nothing is recorded.
     """
-    if document.perspective is not Perspective.RECIPIENT:
+    if document.perspective is Perspective.RECIPIENT:
+        caller.require(Scope.RECEIVE)
+    own = [delivery for delivery in document.deliveries if delivery.recipient_id == caller.agency_id]
+    if all(delivery.handed_over_at is not None for delivery in own):
         return
-    caller.require(Scope.RECEIVE)
-    if all(delivery.handed_over_at is not None for delivery in document.deliveries):
-        return
+    _check_objects(exchange, document)
     recipient = exchange.directory.current().agencies[caller.agency_id]
     exchange.commits.run(HandOver(exchange, document.pk, recipient))
+
+
+def _check_objects(exchange: Exchange, document: DocumentView) -> None:
+    exchange.store.verify(document.message_sha256)
+    for attachment in document.attachments:
+        if attachment.is_object:
+            exchange.store.verify(attachment.sha256)
 
 
 def open_message(exchange: Exchange, document: DocumentView, start: int = 0, length: int | None = None) -> BinaryIO:

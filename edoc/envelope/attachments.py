@@ -137,13 +137,15 @@ class AttachmentReader:
         element = self._elements.one(group, _STANDARD if is_standard else _NON_STANDARD, required=True)
         reference = references.get(content_id)
         name = self._agreed_name(group, reference)
-        if name is None:
+        if name is None and not (self._signed and reference is not None):
             self._elements.missing(group, "AttachmentName")
         if element is None:
             return
         if self._signed:
             self._check_id(group, element, content_id)
         own_type = self._media_type(group)
+        if self._signed and reference is not None:
+            own_type = reference.content_type
         decoded = self._decode(group, element, name or "", own_type)
         if decoded is None or name is None:
             return
@@ -164,11 +166,20 @@ class AttachmentReader:
         flags = decoded.flags if reference is not None else (*decoded.flags, AttachmentFlag.NO_REFERENCE)
         for flag in flags:
             self._findings.warn("M", group.path, _FLAG_REASONS[flag], "M.Attachment")
-        description = self._elements.optional(group, "Description")
-        if reference is not None and reference.description is not None:
-            description = reference.description
+        description = self._agreed_description(group, reference)
         content_type = self._content_type(name, own_type, reference, flags)
         return Attachment(content_id, name, content_type, decoded.content, description, flags)
+
+    def _agreed_description(self, group: Group, reference: Reference | None) -> str | None:
+        """Under a seal the manifest's alone, like name and type: the attachment's own are not covered."""
+        own = self._elements.optional(group, "Description")
+        if reference is None:
+            return own
+        if self._signed:
+            if own not in (None, reference.description):
+                self._findings.warn("M", f"{group.path}/Description", "the sealed manifest describes it otherwise")
+            return reference.description
+        return own if reference.description is None else reference.description
 
     def _content_id(self, group: Group) -> str | None:
         """Without ``cid:``, which some write twice and some not at all."""
@@ -206,8 +217,17 @@ class AttachmentReader:
 
     def _agreed_name(self, group: Group, reference: Reference | None) -> str | None:
         own = self._name(group)
-        if reference is None or reference.attachment_name is None:
+        if reference is None or (reference.attachment_name is None and not self._signed):
             return own
+        if reference.attachment_name is None:
+            self._findings.refuse(
+                "N",
+                "edXMLManifest/Reference/AttachmentName",
+                f"the sealed manifest does not name the file {reference.content_id!r}",
+                "name every file in the manifest before sealing",
+                group.element,
+            )
+            return None
         if own is not None and own != reference.attachment_name:
             self._findings.warn(
                 "M", f"{group.path}/AttachmentName", f"the manifest names the file {reference.attachment_name!r}"
@@ -228,7 +248,7 @@ class AttachmentReader:
         """The type of the file itself: not that of a ZIP in which it came."""
         named = None if reference is None else reference.content_type
         is_zip = extension_of(name) == "zip" or AttachmentFlag.ZIP_KEPT in flags
-        for candidate in (named, own) if self._signed else (own, named):
+        for candidate in (named,) if self._signed and reference is not None else (own, named):
             if candidate is not None and (is_zip or candidate.lower() != ZIP_TYPE):
                 return candidate
         return ZIP_TYPE if is_zip else media_type_of(name)

@@ -107,13 +107,18 @@ def _mark_in_text(text: str) -> Iterator[str]:
             yield found["mark"]
     if leading := _LEADING.match(upper):
         yield leading["mark"]
-    shouted = _LEADING_SHOUTED.match(unicodedata.normalize("NFC", text))
+    shouted = _LEADING_SHOUTED.match(_visible(text))
     if shouted and shouted["rest"].upper() != shouted["rest"]:
         yield shouted["mark"]
 
 
+def _visible(text: str) -> str:
+    """What a reader sees: composed, without the invisible characters by which a mark could be split."""
+    return "".join(each for each in unicodedata.normalize("NFC", text) if unicodedata.category(each) != "Cf")
+
+
 def _upper(text: str) -> str:
-    return unicodedata.normalize("NFC", text).upper()
+    return _visible(text).upper()
 
 
 def _comparable(name: str) -> str:

@@ -27,6 +27,7 @@ from edoc.documents.views import (
     list_evidence,
     list_statuses,
 )
+from edoc.errors import ObjectCorruptError
 from edoc.evidence.codec import parse_evidence
 from edoc.evidence.model import EvidenceType
 from edoc.evidence.rows import read_body
@@ -72,10 +73,15 @@ class _Archived:
         return self.document.message_size if self.attachment is None else self.attachment.size
 
     def chunks(self) -> Iterator[bytes]:
-        """Yield the bytes."""
+        """Yield the bytes; raises :class:`ObjectCorruptError` at their end if they are not those that were archived."""
+        digest = hashlib.sha256()
         with self._open() as stream:
             while chunk := stream.read(CHUNK_BYTES):
+                digest.update(chunk)
                 yield chunk
+        wanted = self.document.message_sha256 if self.attachment is None else self.attachment.sha256
+        if digest.hexdigest() != wanted:
+            raise ObjectCorruptError(f"what the archive holds of {wanted} is not what was archived")
 
     def _open(self) -> BinaryIO:
         if self.attachment is None:

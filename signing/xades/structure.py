@@ -41,6 +41,7 @@ _TRANSFORM: Final = _D + "Transform"
 _DIGEST_METHOD: Final = _D + "DigestMethod"
 _DIGEST_VALUE: Final = _D + "DigestValue"
 _X509_DATA: Final = _D + "X509Data"
+MAX_PREFIXES: Final = 16
 _INCLUSIVE_NAMESPACES: Final = "{" + EXC_C14N + "}InclusiveNamespaces"
 _KEY_HINTS: Final = frozenset({_D + "KeyName", _D + "KeyValue"})
 """May stand beside ``X509Data`` and are not used: the key is the one of the certificate."""
@@ -172,6 +173,12 @@ def _parse_canonicalization(element: etree._Element) -> Canonicalization | None:
         refuse_children(element, tags)
     require_leaf(children[0])
     prefixes = tuple(children[0].get("PrefixList", "").split())
+    if len(prefixes) > MAX_PREFIXES:
+        raise SignatureFormatError(
+            "reference.prefix_list",
+            f"the PrefixList of an InclusiveNamespaces has more than {MAX_PREFIXES} prefixes",
+            "leave InclusiveNamespaces out",
+        )
     if "#default" in prefixes:
         # libxml2 behind lxml leaves the default namespace out silently, so the octets would be other ones.
         raise SignatureFormatError(

@@ -68,7 +68,13 @@ class TestRefusals:
             (b'<?xml version="1.0" encoding="ISO-8859-1"?><a/>', "xml.encoding"),
             (b'<?xml version="1.0" encoding="UTF-7"?><a/>', "xml.encoding"),
             ('<?xml version="1.0" encoding="UTF-16"?><a/>'.encode("utf-16"), "xml.encoding"),
-            ("<a/>".encode("utf-16-le"), "xml.well_formed"),
+            ("<a/>".encode("utf-16-le"), "xml.encoding"),
+            ("<a/>".encode("utf-16-be"), "xml.encoding"),
+            ("<a/>".encode("utf-32"), "xml.encoding"),
+            ("<a/>".encode("utf-32-be"), "xml.encoding"),
+            ('\ufeff<?xml version="1.0" encoding="ISO-8859-1"?><a/>'.encode(), "xml.encoding"),
+            (b"<r " + b" ".join(b'xmlns:p%d="urn:p"' % each for each in range(33)) + b"/>", "xml.max_namespaces"),
+            (b"<r>" + b'<a xmlns:p="urn:p"/>' * 4001 + b"</r>", "xml.max_namespaces"),
         ],
     )
     def test_what_is_no_acceptable_xml_is_refused_by_name(self, data: bytes, rule: str) -> None:

@@ -466,3 +466,21 @@ def test_a_file_that_the_sealed_manifest_does_not_name_is_refused(small: SmallEx
     start, stop = text.index("<edXML:Reference>"), text.index("</edXML:Reference>") + len("</edXML:Reference>")
     error = refusal(small, small.sealed_with(letter(), (text[start:stop], "")))
     assert codes(error) == ["N.edXMLManifest.Reference"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("<AttachmentName>cong-van.pdf<", "<AttachmentName>bao-cao-gia.pdf<"),
+        ("<ContentType>application/pdf<", "<ContentType>application/zip<"),
+        ("</ContentType><edXML:Content", "</ContentType><Description>Kẻ gian</Description><edXML:Content"),
+    ],
+)
+def test_nothing_outside_the_seal_changes_what_is_read(small: SmallExchange, old: str, new: str) -> None:
+    message = small.sealed(letter())
+    start = message.index(b"<AttachmentEncoded")
+    changed = message[:start] + message[start:].replace(old.encode(), new.encode())
+    assert changed != message
+    view = small.view(small.submit(changed).document_pk, OFFICE)
+    [file] = view.attachments
+    assert (file.name, file.media_type, file.description) == ("cong-van.pdf", "application/pdf", None)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edoc.archive.local import LocalObjectStore
-from edoc.errors import ArchiveError, ObjectNotFoundError, RetentionError
+from edoc.errors import ArchiveError, ObjectCorruptError, ObjectNotFoundError, RetentionError
 from tests.support.object_store_conformance import FAR_FUTURE, RETENTION, Corrupt, ObjectStoreConformance, digest
 
 
@@ -227,3 +227,17 @@ def test_deleting_twice_says_that_it_is_gone(store: LocalObjectStore) -> None:
 
     with pytest.raises(ObjectNotFoundError):
         store.delete(sha256, datetime.now(UTC) + FAR_FUTURE)
+
+
+def test_putting_over_an_object_that_was_damaged_since_is_never_silent(root: Path, store: LocalObjectStore) -> None:
+    sha256 = store.put_bytes(b"a letter").sha256
+    path = path_of(root, sha256)
+    path.chmod(0o600)
+    path.write_bytes(b"a lettel")
+
+    with pytest.raises(ObjectCorruptError):
+        store.put_bytes(b"a letter")
+    with store.stage() as staged:
+        staged.write(b"a letter")
+        with pytest.raises(ObjectCorruptError):
+            store.put(staged)

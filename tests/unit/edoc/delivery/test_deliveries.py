@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -16,10 +17,20 @@ from edoc.delivery.inbox import DeliveryFilter, list_inbox, list_sent
 from edoc.documents.content import hand_over, open_message
 from edoc.documents.views import Perspective, list_evidence, list_statuses
 from edoc.envelope.model import OtherInfo, Priority
+from edoc.errors import ObjectCorruptError
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.model import EvidenceType
 from edoc.evidence.rows import read_body
-from tests.support.services import HOME_AFFAIRS, OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
+from tests.support.services import (
+    HOME_AFFAIRS,
+    OFFICE,
+    OTHER_WARD,
+    WARD,
+    SmallExchange,
+    attachment,
+    letter,
+    status,
+)
 
 
 def types(small: SmallExchange, pk: object, code: str) -> list[str]:
@@ -236,3 +247,45 @@ def test_archived_evidence_leaves_the_rows_and_is_still_read(small: SmallExchang
     assert [row.body for row in rows] == [None, None]
     assert read_body(small.exchange.store, None, rows[0].sha256) == receipt.evidence
     assert small.work() == 0
+
+
+def damage(small: SmallExchange, sha256: str) -> None:
+    [path] = Path(str(small.exchange.engine.url.database)).parent.rglob(sha256)
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.chmod(0o600)
+    path.write_bytes(data)
+
+
+def test_nothing_is_stated_to_be_handed_over_that_the_archive_has_not_whole(small: SmallExchange) -> None:
+    large = attachment(b"%PDF-1.7\n" + bytes(300_000))
+    first, second = small.submit(letter(1)), small.submit(letter(2, attachments=(large,)))
+    damage(small, first.message_sha256)
+    damage(small, small.view(second.document_pk, OFFICE).attachments[0].sha256)
+    for receipt in (first, second):
+        with pytest.raises(ObjectCorruptError):
+            small.hand_over(receipt.document_pk, WARD)
+        assert small.view(receipt.document_pk, WARD).deliveries[0].handed_over_at is None
+        assert "ContentHandover" not in types(small, receipt.document_pk, OFFICE)
+
+
+def test_an_altered_archive_is_never_exported(small: SmallExchange) -> None:
+    receipt = small.submit(letter())
+    damage(small, receipt.message_sha256)
+    with pytest.raises(ObjectCorruptError):
+        small.export(receipt.document_pk, OFFICE)
+
+
+def test_a_recipient_is_handed_over_whatever_else_it_is(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OFFICE))).document_pk
+    hand_over(small.exchange, small.view(pk, OFFICE), small.caller(OFFICE))
+    scopes = (Scope.AUDIT, Scope.RECEIVE)
+    hand_over(small.exchange, small.view(pk, WARD, *scopes), small.caller(WARD, *scopes))
+    assert types(small, pk, OFFICE).count("ContentHandover") == 2
+
+
+def test_a_time_before_all_times_is_a_bound_like_any_other(small: SmallExchange) -> None:
+    small.submit(letter())
+    ancient = datetime(1, 1, 1, tzinfo=UTC)
+    assert codes(small, DeliveryFilter(since=ancient)) == ["01/UBND-VX"]
+    assert codes(small, DeliveryFilter(until=ancient)) == []

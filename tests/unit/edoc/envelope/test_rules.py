@@ -135,3 +135,8 @@ def test_the_identifier_has_code_day_and_number() -> None:
 
 def test_the_second_key_has_the_year() -> None:
     assert document_key(document()) == ("H29.900", 2026, "15", "GM-SVD")
+
+
+@pytest.mark.parametrize("mark", ["M\u200bẬT", "TỐI\u00ad MẬT", "TUY\u2060ỆT MẬT"])
+def test_a_mark_split_by_invisible_characters_is_still_a_mark(mark: str) -> None:
+    assert secrecy_marks(document(other_info=OtherInfo(sphere_of_promulgation=mark)))
