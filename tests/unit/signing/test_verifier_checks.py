@@ -261,6 +261,9 @@ REFERENCES = {
     "default namespace in a prefix list": Refused(
         first(Ref("#header", prefixes="#default")), "reference.prefix_list", says="#default"
     ),
+    "a long prefix list": Refused(
+        first(Ref("#header", prefixes=" ".join(f"p{each}" for each in range(17)))), "reference.prefix_list", says="16"
+    ),
     "enveloped for an element": Refused(
         first(Ref("#header", (ENVELOPED, EXC), octets=header)), "reference.enveloped", says="#header"
     ),

@@ -292,6 +292,13 @@ def test_a_stranger_with_other_anchors_believes_nothing(small: SmallExchange, ex
     assert Outcome.GOOD not in seals
 
 
+def test_a_file_with_more_signatures_than_anybody_needs_is_not_worked_through(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    start, stop = message.index(b"<ds:Signature"), message.index(b"</ds:Signature>") + len(b"</ds:Signature>")
+    report = small.audit(b"<many>" + message[start:stop].replace(b' Id="', b' Ref="') * 17 + b"</many>")
+    assert (report.kind, bad(report)) == (FileKind.SIGNED_XML, {CheckName.FORMAT})
+
+
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04junk", b"hello", b"<a/>", b"<!DOCTYPE a><a/>", b"\x00" * 100])
 def test_anything_else_is_not_good(small: SmallExchange, data: bytes) -> None:
     report = small.audit(data)
