@@ -14,6 +14,7 @@ from uuid import UUID
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
+from werkzeug.exceptions import MethodNotAllowed
 
 from api.rest import examples
 from api.rest.answers import (
@@ -171,9 +172,11 @@ def get_attachment(path: AttachmentPath) -> Response:
 def get_export(path: DocumentPath) -> Response:
     """Export a document with all that proves it, to be checked offline: message, files, evidence, states, CRLs.
 
-    Hands a recipient the content over, as reading the message does.
+    Hands a recipient the content over, as reading the message does. There is no HEAD of it (405).
     """
     document, who = _find(path.document)
+    if request.method == "HEAD":  # its size is known only once it is made, with the handover in it
+        raise MethodNotAllowed(["GET", "OPTIONS"], "an export is made when it is read: use GET")
     hand_over(exchange(), document, who)
     document, _ = _find(path.document)  # again, since the handover belongs into it
     file = cast(BinaryIO, tempfile.TemporaryFile(dir=program().temporary_folder))  # noqa: SIM115 - closed with the response

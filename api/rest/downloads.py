@@ -1,7 +1,9 @@
 """Sending content: entity tags, one range (RFC 9110 sections 13 and 14), names in any script, flat memory.
 
-What is sent whole is hashed on the way. Small content that is not what was archived is refused; of large content the
-last piece is held back until the digest is known, so that nobody receives an altered file as a complete one.
+What is sent whole, be it as a range that covers everything, is hashed on the way. Small content that is not what was
+archived is refused, and so is any part of it; of large content the last piece is held back until the digest is known,
+so that nobody receives an altered file as a complete one. A part of large content goes out unchecked: reading all of it
+for each part would cost the square of its size. ``docs/rest.md`` tells clients what to compare.
 """
 
 from __future__ import annotations
@@ -54,15 +56,13 @@ def send(content: Content, before: Callable[[], None] = lambda: None) -> Respons
         return _with_headers(response, content)
     wanted = _wanted_range(content)
     before()
-    if wanted is None:
-        response = Response(_whole(content), content_type=content.media_type, direct_passthrough=True)
-        response.content_length = content.size
-        return _with_headers(response, content)
-    start, stop = wanted
-    stream = content.open(start, stop - start)
-    response = Response(_chunks(stream), status=206, content_type=content.media_type, direct_passthrough=True)
+    start, stop = wanted or (0, content.size)
+    body = _body(content, start, stop)
+    status = 200 if wanted is None else 206
+    response = Response(body, status=status, content_type=content.media_type, direct_passthrough=True)
     response.content_length = stop - start
-    response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
+    if wanted is not None:
+        response.headers["Content-Range"] = f"bytes {start}-{stop - 1}/{content.size}"
     return _with_headers(response, content)
 
 
@@ -113,15 +113,21 @@ def _with_headers(response: Response, content: Content) -> Response:
     return response
 
 
-def _whole(content: Content) -> Iterator[bytes]:
-    stream = content.open(0, None)
-    if content.size > _SMALL_BYTES:
-        return _checked_chunks(stream, content.sha256)
-    with stream:
+def _body(content: Content, start: int, stop: int) -> Iterator[bytes]:
+    """The bytes from ``start`` up to ``stop``, checked as far as the head of this module says."""
+    if content.size <= _SMALL_BYTES:
+        return iter((_checked_bytes(content)[start:stop],))
+    if stop - start == content.size:
+        return _checked_chunks(content.open(0, None), content.sha256)
+    return _chunks(content.open(start, stop - start))
+
+
+def _checked_bytes(content: Content) -> bytes:
+    with content.open(0, None) as stream:
         data = stream.read()
     if hashlib.sha256(data).hexdigest() != content.sha256:
         raise _corrupt(content.sha256)
-    return iter((data,))
+    return data
 
 
 def _checked_chunks(stream: BinaryIO, sha256: str) -> Iterator[bytes]:

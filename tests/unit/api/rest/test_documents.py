@@ -107,7 +107,13 @@ def test_a_file_comes_with_its_name_and_cannot_run_in_a_browser(ward: Desk, pk: 
 
 @pytest.mark.parametrize(
     ("wanted", "start", "stop"),
-    [("bytes=0-0", 0, 1), ("bytes=10-19", 10, 20), ("bytes=1535990-", 1535990, None), ("bytes=-5", -5, None)],
+    [
+        ("bytes=0-0", 0, 1),
+        ("bytes=10-19", 10, 20),
+        ("bytes=1535990-", 1535990, None),
+        ("bytes=-5", -5, None),
+        ("bytes=0-", 0, None),
+    ],
 )
 @pytest.mark.parametrize("position", [1])
 def test_one_range_is_given(ward: Desk, pk: str, position: int, wanted: str, start: int, stop: int | None) -> None:
@@ -173,18 +179,49 @@ def overwrite(office: SmallExchange, content: bytes, at: int) -> None:
     path.write_bytes(data)
 
 
-def test_a_large_file_that_was_altered_breaks_off_before_its_end(office: SmallExchange, ward: Desk, pk: str) -> None:
+def test_a_large_file_that_was_altered_is_not_handed_over(office: SmallExchange, ward: Desk, pk: str) -> None:
     overwrite(office, LARGE, len(LARGE) // 2)
+    problem_of(ward.get(f"/documents/{pk}/attachments/1"), 500, "archive-damaged")
+    assert "ContentHandover" not in evidence_types(ward, pk)
+
+
+@pytest.mark.parametrize("wanted", [None, "bytes=0-", "bytes=-99999999", f"bytes=0-{len(LARGE) - 1}"])
+def test_a_large_file_that_was_altered_breaks_off_before_its_end(
+    office: SmallExchange, sender: Desk, pk: str, wanted: str | None
+) -> None:
+    overwrite(office, LARGE, len(LARGE) // 2)
+    headers = {"Authorization": f"Bearer {sender.token}"} | ({"Range": wanted} if wanted else {})
+    response = sender.client.get(f"/api/v1/documents/{pk}/attachments/1", headers=headers, buffered=False)
+    received = bytearray()
     with pytest.raises(ObjectCorruptError):
-        _ = ward.get(f"/documents/{pk}/attachments/1").data
+        received.extend(byte for chunk in response.iter_encoded() for byte in chunk)
+    assert len(received) < len(LARGE)
 
 
-def test_a_small_file_that_was_altered_is_refused(office: SmallExchange, sender: Desk, ward: Desk) -> None:
+@pytest.mark.parametrize("headers", [{}, {"Range": "bytes=0-"}, {"Range": "bytes=0-3"}, {"Range": "bytes=-1"}])
+@pytest.mark.parametrize("path", ["attachments/0", "message"])
+def test_of_small_content_that_was_altered_no_part_is_given(
+    office: SmallExchange, sender: Desk, path: str, headers: dict[str, str]
+) -> None:
     letter = office.letter(attachment())
     pk = sender.submit(letter)
     overwrite(office, letter, letter.index(base64.b64encode(PDF)[:9]))
-    problem_of(ward.get(f"/documents/{pk}/attachments/0"), 500, "archive-damaged")
-    problem_of(ward.get(f"/documents/{pk}/message"), 500, "archive-damaged")
+    problem_of(sender.get(f"/documents/{pk}/{path}", **headers), 500, "archive-damaged")
+
+
+@pytest.mark.parametrize("path", ["message", "attachments/0", "attachments/1", "export"])
+def test_asking_for_headers_hands_nothing_over(ward: Desk, pk: str, path: str) -> None:
+    response = ward.head(f"/documents/{pk}/{path}")
+    assert response.data == b""
+    assert response.status_code == (405 if path == "export" else 200)
+    assert "ContentHandover" not in evidence_types(ward, pk)
+
+
+def test_an_export_has_no_headers_of_its_own(ward: Desk, stranger: Desk, pk: str) -> None:
+    response = ward.head(f"/documents/{pk}/export")
+    assert response.status_code == 405
+    assert set(response.headers["Allow"].split(", ")) == {"GET", "OPTIONS"}
+    assert stranger.head(f"/documents/{pk}/export").status_code == 404
 
 
 def test_evidence_comes_out_as_it_was_sealed(ward: Desk, pk: str) -> None:
