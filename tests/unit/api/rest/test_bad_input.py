@@ -166,7 +166,8 @@ def test_without_a_good_token_nothing_is_done(office: SmallExchange, make: objec
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[SmallExchange]:
-    with small_exchange(tmp_path / "narrow", max_body_bytes=200_000, max_attachment_bytes=70_000) as made:
+    limits = {"max_body_bytes": 200_000, "max_attachment_bytes": 70_000, "max_verification_bytes": 3_000_000}
+    with small_exchange(tmp_path / "narrow", **limits) as made:
         yield made
 
 
@@ -187,9 +188,11 @@ class CountingStream(io.RawIOBase):
         return size
 
 
-def send_stream(office: SmallExchange, stream: CountingStream, **environ: object) -> tuple[str, dict[str, object]]:
+def send_stream(
+    office: SmallExchange, stream: CountingStream, path: str = "/messages", **environ: object
+) -> tuple[str, dict[str, object]]:
     """Send a body that has no end; returns the status line and the problem."""
-    made = create_environ(f"{API}/messages", method="POST", content_type="application/xml")
+    made = create_environ(f"{API}{path}", method="POST", content_type="application/xml")
     made.pop("CONTENT_LENGTH", None)
     made |= {"HTTP_AUTHORIZATION": f"Bearer {office.token(SENDER)}", "wsgi.input": stream, **environ}
     body, status, _ = run_wsgi_app(office.application, made)
@@ -210,6 +213,24 @@ def test_a_body_of_unknown_length_is_counted_as_it_comes(narrow: SmallExchange) 
     assert (status[:3], problem["type"]) == ("413", "urn:edoc:problem:too-large")
     assert stream.count < 2_000_000
     assert stored(narrow) == (0, 0, 0)
+
+
+def test_a_file_to_judge_may_be_larger_than_one_to_send(narrow: SmallExchange) -> None:
+    letter = narrow.letter() + b" " * 2_500_000
+    answer = desk(narrow, SENDER).post("/verifications", letter, "application/octet-stream")
+    assert (answer.status_code, answer.json["size"]) == (200, len(letter))
+    problem_of(desk(narrow, SENDER).post("/messages", letter), 413, "too-large")
+
+
+def test_a_file_too_large_to_judge_is_refused_unread_or_as_it_comes(narrow: SmallExchange) -> None:
+    told, chunked = CountingStream(), CountingStream()
+    status, _ = send_stream(narrow, told, "/verifications", CONTENT_LENGTH="3000001")
+    assert (status[:3], told.count) == ("413", 0)
+    endless = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    status, _ = send_stream(narrow, chunked, "/verifications", **endless)
+    assert status[:3] == "413"
+    assert 3_000_000 <= chunked.count < 5_000_000
+    assert list(narrow.program.temporary_folder.iterdir()) == []
 
 
 def test_a_file_larger_than_allowed_is_refused(narrow: SmallExchange) -> None:
@@ -242,7 +263,7 @@ def test_a_query_that_makes_no_sense_is_told_which_part(ward: Desk, query: str) 
     assert response.mimetype == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["/documents/1", "/documents/../inbox/x", "/nothing", f"/documents/{uuid4()}"])
+@pytest.mark.parametrize("path", ["/documents/1", "/documents/../inbox/x", "/nothing", "/documents/01a20c99-ae33-7fb2-90d4-dd0f3ea1b514"])
 def test_what_is_not_there_is_a_problem_too(ward: Desk, path: str) -> None:
     problem_of(ward.get(path), 404, "not-found")
 
