@@ -263,7 +263,9 @@ def test_a_query_that_makes_no_sense_is_told_which_part(ward: Desk, query: str) 
     assert response.mimetype == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["/documents/1", "/documents/../inbox/x", "/nothing", "/documents/01a20c99-ae33-7fb2-90d4-dd0f3ea1b514"])
+@pytest.mark.parametrize(
+    "path", ["/documents/1", "/documents/../inbox/x", "/nothing", "/documents/01a20c99-ae33-7fb2-90d4-dd0f3ea1b514"]
+)
 def test_what_is_not_there_is_a_problem_too(ward: Desk, path: str) -> None:
     problem_of(ward.get(path), 404, "not-found")
 
