@@ -145,10 +145,15 @@ def _refuse(error: ValidationError) -> Response:
 def _check_length() -> None:
     """Refuse a body that says it is too large before reading any of it; one that does not say is counted as it comes.
 
+    What is to be judged may be larger than what is sent: an export holds a message, its files and its evidence.
+
     Raises:
         RequestEntityTooLarge: it is.
     """
-    limit = program().settings.max_body_bytes
+    settings = program().settings
+    is_judged = request.endpoint == verifications.ENDPOINT
+    limit = settings.max_verification_bytes if is_judged else settings.max_body_bytes
+    request.max_content_length = limit
     if request.content_length is not None and request.content_length > limit:
         raise RequestEntityTooLarge(f"the body has {request.content_length} bytes, more than {limit}")
 

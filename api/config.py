@@ -162,6 +162,8 @@ class Settings(BaseSettings):
     """Largest body of a request, in bytes; a message carries its files in base64, a third more."""
     max_attachment_bytes: int = Field(300 * _MIB, ge=64 * _KIB, le=4096 * _MIB)
     """Largest file of a message, and all its files together, in bytes."""
+    max_verification_bytes: int = Field(1024 * _MIB, ge=64 * _KIB, le=8192 * _MIB)
+    """Largest file that is judged, in bytes; an export holds the message, its files once more, and the evidence."""
     max_attachments: int = Field(100, ge=1, le=1000)
     """Most files of a message."""
     max_recipients: int = Field(1000, ge=1, le=1000)
@@ -301,5 +303,10 @@ def _contradictions(settings: Settings) -> list[SettingProblem]:
         "max_body_bytes",
         "a file of max_attachment_bytes in base64 (4 bytes for 3) does not fit",
         holds=settings.max_body_bytes >= settings.max_attachment_bytes // 3 * 4,
+    )
+    require(
+        "max_verification_bytes",
+        "an export of the largest message (max_body_bytes and max_attachment_bytes together) does not fit",
+        holds=settings.max_verification_bytes >= settings.max_body_bytes + settings.max_attachment_bytes,
     )
     return found

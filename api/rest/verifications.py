@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from cryptography import x509
 from flask import Response, request
@@ -27,6 +28,8 @@ blueprint = APIBlueprint(
     abp_tags=[Tag(name="Proof", description="Chứng cứ")],
     abp_security=SECURITY,
 )
+ENDPOINT: Final = f"{blueprint.name}.verify"
+"""The name of the route in the application, which has a limit of its own."""
 
 
 @blueprint.post(
@@ -51,7 +54,7 @@ def verify(query: VerificationQuery) -> Response:
         material.anchors, material.revocation.crls, material.intermediates, is_exchange_role=_is_exchange_seal
     )
     limits = exchange().policy.limits
-    with receive(request.stream, exchange().store, limits.xml.max_bytes) as incoming:
+    with receive(request.stream, exchange().store, program().settings.max_verification_bytes) as incoming:
         report = verify_file(incoming.source, "body", trust, time, limits=limits)
         return json_answer(_render(report, incoming, time.at))
 

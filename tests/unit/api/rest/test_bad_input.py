@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -166,7 +167,11 @@ def test_without_a_good_token_nothing_is_done(office: SmallExchange, make: objec
 
 @pytest.fixture
 def narrow(tmp_path: Path) -> Iterator[SmallExchange]:
-    limits = {"max_body_bytes": 200_000, "max_attachment_bytes": 70_000, "max_verification_bytes": 3_000_000}
+    limits: dict[str, Any] = {
+        "max_body_bytes": 200_000,
+        "max_attachment_bytes": 70_000,
+        "max_verification_bytes": 3_000_000,
+    }
     with small_exchange(tmp_path / "narrow", **limits) as made:
         yield made
 
@@ -208,7 +213,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_unread(narrow: SmallExchang
 
 def test_a_body_of_unknown_length_is_counted_as_it_comes(narrow: SmallExchange) -> None:
     stream = CountingStream()
-    chunked = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
+    chunked: dict[str, Any] = {"HTTP_TRANSFER_ENCODING": "chunked", "wsgi.input_terminated": True}
     status, problem = send_stream(narrow, stream, **chunked)
     assert (status[:3], problem["type"]) == ("413", "urn:edoc:problem:too-large")
     assert stream.count < 2_000_000
