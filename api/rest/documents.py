@@ -82,7 +82,8 @@ def send_document() -> Response:
     """Send a document that the exchange seals with the agency's seal (scopes send and seal).
 
     For agencies whose seal the exchange holds. What is sent is the same edXML message that the agency would have
-    made itself; the receipt, and everything later, is the same.
+    made itself; the receipt, and everything later, is the same. The seal tells its time, so the same form again is
+    another message: it gets 409, whose `document` says where the document is that was taken on.
     """
     who = caller(Scope.SEND, Scope.SEAL)
     require_media_type(_MULTIPART)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.errors import ApiError
+from edoc.acceptance.errors import ConflictError
 from edoc.errors import Violation
 
 
@@ -32,6 +33,14 @@ class SealNotHeldError(ApiError):
     def __init__(self, agency_code: str) -> None:
         super().__init__(f"the exchange does not hold the seal of {agency_code}")
         self.agency_code = agency_code
+
+
+class OwnConflictError(ConflictError):
+    """The DocumentId is taken by another document of the caller's own agency, which may hence be told which."""
+
+    def __init__(self, document_id: str, link: str) -> None:
+        super().__init__(document_id)
+        self.link = link
 
 
 class UnsatisfiableRangeError(ApiError):

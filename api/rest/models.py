@@ -186,6 +186,7 @@ class Problem(Shape):
     instance: str = Field(description="Names the request, as the log does")
     errors: list[ErrorItem] = []
     rejection: str | None = Field(None, description="The sealed SubmissionRejection, base64")
+    document: str | None = Field(None, description="Of a conflict with a document of your own agency: where it is")
 
 
 class ReaderWarning(Shape):

@@ -96,6 +96,9 @@ _AGENCY: Final = _kind(
     "agency", HTTPStatus.UNPROCESSABLE_ENTITY, "Mã cơ quan, đơn vị không dùng được", "An agency's code cannot be used"
 )
 _REFUSED: Final = _kind("refused", HTTPStatus.UNPROCESSABLE_ENTITY, "Văn bản bị từ chối", "The message is refused")
+_CONFLICT: Final = _kind(
+    "conflict", HTTPStatus.CONFLICT, "Mã văn bản đã được dùng cho nội dung khác", "The DocumentId is taken"
+)
 _FORBIDDEN: Final = _kind("forbidden", HTTPStatus.FORBIDDEN, "Không được phép", "Not allowed")
 _NOT_FOUND: Final = _kind("not-found", HTTPStatus.NOT_FOUND, "Không tìm thấy", "Not found")
 _TOKEN: Final = _kind("token", HTTPStatus.UNAUTHORIZED, "Mã truy cập không hợp lệ", "The token is not valid")
@@ -156,9 +159,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     AlreadyThereError: _INTERNAL,
     acceptance.AcceptanceError: _REFUSED,
     acceptance.RefusedError: _REFUSED,
-    acceptance.ConflictError: _kind(
-        "conflict", HTTPStatus.CONFLICT, "Mã văn bản đã được dùng cho nội dung khác", "The DocumentId is taken"
-    ),
+    acceptance.ConflictError: _CONFLICT,
     acceptance.SenderMismatchError: _kind(
         "sender", HTTPStatus.FORBIDDEN, "Không được gửi thay cơ quan này", "You may not send for this agency"
     ),
@@ -214,6 +215,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
         "Kiểu nội dung không được hỗ trợ",
         "The media type is not supported",
     ),
+    rest_errors.OwnConflictError: _CONFLICT,
     rest_errors.MissingTokenError: _kind(
         "token-missing", HTTPStatus.UNAUTHORIZED, "Thiếu mã truy cập", "The token is missing"
     ),
@@ -277,6 +279,8 @@ def render(error: Exception) -> Response:
         body["errors"] = items
     if isinstance(error, acceptance.RefusedError) and error.evidence is not None:
         body["rejection"] = base64.b64encode(error.evidence.body).decode()
+    if isinstance(error, rest_errors.OwnConflictError):
+        body["document"] = error.link
     response = Response(json.dumps(body), kind.status, mimetype=MEDIA_TYPE)
     response.headers["Content-Language"] = language
     response.headers["Cache-Control"] = "no-store"

@@ -10,12 +10,16 @@ from flask import Response, request
 
 from api.rest.answers import BASE, EDXML_TYPES, XML, json_answer, xml_answer
 from api.rest.context import exchange, program
-from api.rest.errors import MediaTypeError, SealNotHeldError
+from api.rest.errors import MediaTypeError, OwnConflictError, SealNotHeldError
+from edoc.acceptance.errors import ConflictError
 from edoc.acceptance.incoming import Readable, receive
 from edoc.acceptance.receipts import Receipt
 from edoc.acceptance.service import Acceptance
 from edoc.acceptance.steps import AcceptanceStep
+from edoc.access.errors import NotYoursError
 from edoc.access.tokens import Principal
+from edoc.database.engine import read
+from edoc.documents.views import find_document, find_document_pk
 from edoc.envelope.model import Message
 from edoc.evidence.model import MessageKind
 from edoc.sealing import seal_message
@@ -85,9 +89,27 @@ def submit_sealed(message: Message, key: SigningKey, caller: Principal) -> Respo
 def _submit(stream: Readable, caller: Principal) -> Response:
     limit = exchange().policy.limits.xml.max_bytes
     with receive(stream, exchange().store, limit) as incoming:
-        receipt = Acceptance(exchange()).submit(incoming, caller)
+        try:
+            receipt = Acceptance(exchange()).submit(incoming, caller)
+        except ConflictError as error:
+            raise _told_to(caller, error) from error
     exchange().observer.reached(AcceptanceStep.ANSWERING)
     return _answer(receipt)
+
+
+def _told_to(caller: Principal, error: ConflictError) -> ConflictError:
+    """A conflict, with the document that stands in the way where that is the caller's own."""
+    with read(exchange().engine) as connection:
+        pk = find_document_pk(connection, error.document_id)
+        if pk is None:
+            return error
+        try:
+            document = find_document(connection, pk, caller)
+        except NotYoursError:
+            return error
+    if document.sender_id != caller.agency_id:
+        return error
+    return OwnConflictError(error.document_id, f"{BASE}/documents/{pk}")
 
 
 def _answer(receipt: Receipt) -> Response:

@@ -6,15 +6,18 @@ import base64
 import hashlib
 import io
 import json
+from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from werkzeug.datastructures import FileStorage
 
 from api.rest import models
+from edoc.acceptance.errors import ConflictError
 from edoc.access.tokens import Scope
 from edoc.errors import ObjectCorruptError
-from tests.support.exchange import CITY, DISTRICT, WARD, SmallExchange
+from tests.support.exchange import CITY, DISTRICT, STRANGER, WARD, SmallExchange
 from tests.support.http import Desk, desk, problem_of, stored
 from tests.support.messages import PDF, attachment
 
@@ -288,6 +291,41 @@ def test_files_are_sealed_by_the_exchange_and_sent(sender: Desk, ward: Desk) -> 
     assert (seen["subject"], seen["priority"], seen["signerPosition"]) == ("Về việc gửi tệp", 2, "Giám đốc")
     assert seen["validation"][0]["indication"] == "TOTAL-PASSED"
     assert ward.get(f"/documents/{pk}/attachments/1").data == LARGE
+
+
+def test_the_same_form_after_a_lost_answer_leads_to_the_document_and_its_receipt(
+    office: SmallExchange, sender: Desk
+) -> None:
+    first = send_files(sender, METADATA, ("a.pdf", PDF))
+    office.clock.advance(timedelta(seconds=2))
+    problem = problem_of(send_files(sender, METADATA, ("a.pdf", PDF)), 409, "conflict")
+    assert models.Problem.model_validate(problem).document == first.headers["Location"]
+    listed = sender.get(f"{problem['document'].removeprefix('/api/v1')}/evidence").json["items"]
+    [acceptance] = [each for each in listed if each["type"] == "SubmissionAcceptance"]
+    path = acceptance["link"].removeprefix("/api/v1")
+    assert sender.get(path).data == base64.b64decode(first.json["receipt"])
+    assert stored(office)[0] == 1
+
+
+def test_a_conflict_with_another_agencys_document_does_not_say_which(
+    office: SmallExchange, sender: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pk = UUID(sender.submit(office.letter()))
+    taken = ConflictError("000.00.00.H29,2026/03/02,15/CV")
+
+    def refuse(*_: object) -> None:
+        raise taken
+
+    monkeypatch.setattr("api.rest.submissions.Acceptance.submit", refuse)
+    monkeypatch.setattr("api.rest.submissions.find_document_pk", lambda *_: pk)
+    for who, shown in (
+        (sender, f"/api/v1/documents/{pk}"),
+        (desk(office, WARD), None),
+        (desk(office, STRANGER), None),
+        (desk(office, CITY, AUDITOR | {Scope.SEND}), None),
+    ):
+        problem = problem_of(who.post("/messages", office.letter()), 409, "conflict")
+        assert problem.get("document") == shown
 
 
 def test_the_description_may_use_the_names_of_the_format(sender: Desk) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from werkzeug.exceptions import BadRequest, MethodNotAllowed, NotFound, RequestTimeout
 
 import api
 import edoc
@@ -19,7 +20,7 @@ import schemas
 import signing
 from api.errors import ApiError
 from api.rest.models import Problem
-from api.rest.problems import KINDS, ProblemKind
+from api.rest.problems import KINDS, ProblemKind, kind_of
 from edoc.database.errors import DatabaseUnavailableError, RetryableError
 from edoc.errors import ArchiveError, EdocError, ObjectCorruptError
 from keys.errors import KeysError, KeyStoreError
@@ -147,5 +148,6 @@ def test_pydantic_errors_have_the_same_shape(ward: Desk) -> None:
 def test_every_problem_is_in_the_documentation() -> None:
     text = (Path(__file__).parents[4] / "docs" / "rest.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| (\d{3}) \| (.+?) \|", text, re.MULTILINE))
-    for kind in KINDS.values():
+    refused = [kind_of(each()) for each in (BadRequest, NotFound, MethodNotAllowed, RequestTimeout)]
+    for kind in (*KINDS.values(), *refused):
         assert f"`{kind.name}`" in rows[str(kind.status.value)], kind.name

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import timedelta
 
 from api.rest import models
 from edoc.access.tokens import Scope
@@ -22,6 +23,18 @@ def test_a_recipient_tells_a_state_and_the_sender_reads_it(office: SmallExchange
     ]
     original = sender.client.get(items[0]["link"], headers={"Authorization": f"Bearer {sender.token}"})
     assert hashlib.sha256(original.data).hexdigest() == items[0]["messageSha256"] == response.json["messageSha256"]
+
+
+def test_a_state_told_again_in_other_bytes_gets_the_first_receipt(
+    office: SmallExchange, sender: Desk, ward: Desk
+) -> None:
+    told = {"document": sender.submit(office.letter()), "code": "03"}
+    first = ward.post_json("/status-messages", told)
+    office.clock.advance(timedelta(seconds=2))
+    again = ward.post_json("/status-messages", told | {"description": "Vẫn thế"})
+    assert (first.status_code, again.status_code) == (201, 200)
+    assert again.json == first.json | {"replayed": True}
+    assert stored(office) == (1, 1, 1)
 
 
 def test_one_recipient_does_not_see_what_another_told(office: SmallExchange, sender: Desk, ward: Desk) -> None:
