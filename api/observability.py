@@ -155,14 +155,16 @@ def _trust(program: Program) -> HealthFinding | str:
     known = f"{len(material.anchors.certificates)} trust anchors, {len(fresh)} fresh CRLs"
     if not fresh:
         return HealthFinding("trust", ok=False, reason=f"{known}: no signature can be judged; put new CRLs into crls/")
-    return known
+    stale_from = min(crl.next_update_utc for crl in fresh if crl.next_update_utc is not None)
+    return f"{known}, the first of which must be renewed by {stale_from.isoformat()}"
 
 
 def _seal(program: Program) -> str:
     """The exchange's own seal, with its path and its revocation: evidence sealed with a bad one proves nothing."""
     key, now = program.exchange.issuer.key, program.exchange.clock()
-    path = program.trust().validate(key.certificate, intermediates=key.chain, at=now, usage=KeyPurpose.SEAL)
-    return f"good until {path.valid_until.isoformat()}"
+    program.trust().validate(key.certificate, intermediates=key.chain, at=now, usage=KeyPurpose.SEAL)
+    end = key.certificate.not_valid_after_utc
+    return f"certificate and path are good; the certificate ends at {end.isoformat()}"
 
 
 def _outbox(program: Program) -> str:

@@ -77,6 +77,16 @@ def test_a_sound_exchange_is_ready(office: SmallExchange) -> None:
     }
 
 
+def test_readiness_tells_the_end_of_the_seal_and_of_the_revocation_data_apart(office: SmallExchange) -> None:
+    _, found = checks(office)
+    certificate = office.exchange.issuer.key.certificate
+    crls = office.program.trust.material.revocation.crls
+    assert found["seal"][1].endswith(f"ends at {certificate.not_valid_after_utc.isoformat()}")
+    renewal = min(each.next_update_utc for each in crls if each.next_update_utc is not None)
+    assert renewal < certificate.not_valid_after_utc
+    assert found["trust"][1].endswith(f"renewed by {renewal.isoformat()}")
+
+
 def test_stale_revocation_data_is_told_by_readiness(office: SmallExchange) -> None:
     office.clock.advance(timedelta(days=40))
     status, found = checks(office)
