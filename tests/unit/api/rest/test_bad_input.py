@@ -14,6 +14,8 @@ import pytest
 from werkzeug.datastructures import FileStorage
 from werkzeug.test import create_environ, run_wsgi_app
 
+from api.config import load_settings
+from api.errors import SettingsError
 from edoc.access.tokens import Scope, authenticate, revoke_token
 from edoc.database.engine import write
 from edoc.envelope.model import Attachment
@@ -225,6 +227,13 @@ def test_a_file_to_judge_may_be_larger_than_one_to_send(narrow: SmallExchange) -
     answer = desk(narrow, SENDER).post("/verifications", letter, "application/octet-stream")
     assert (answer.status_code, answer.json["size"]) == (200, len(letter))
     problem_of(desk(narrow, SENDER).post("/messages", letter), 413, "too-large")
+
+
+def test_a_limit_that_an_export_of_the_largest_message_passes_is_no_setting(tmp_path: Path) -> None:
+    sizes: dict[str, Any] = {"max_body_bytes": 200_000, "max_attachment_bytes": 70_000}
+    assert load_settings(tmp_path, **sizes, max_verification_bytes=270_000).max_verification_bytes == 270_000
+    with pytest.raises(SettingsError, match="EDOC_MAX_VERIFICATION_BYTES"):
+        load_settings(tmp_path, **sizes, max_verification_bytes=269_999)
 
 
 def test_a_file_too_large_to_judge_is_refused_unread_or_as_it_comes(narrow: SmallExchange) -> None:
