@@ -1,0 +1,173 @@
+"""Statements compiled once and run on the driver itself: for those that every accepted document needs.
+
+SQLAlchemy's Core looks a statement up, makes a context and a result object and processes values by name at each
+execution, which costs twenty times what SQLite takes to answer. What is compiled here is the very same Core statement,
+with the same processing of values in and out; only the machinery between is left out.
+
+Errors of the driver come as they are: run these inside :func:`~edoc.database.engine.read` or
+:func:`~edoc.database.engine.write`, which translate them, as :meth:`Query.fetch` does itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Engine, Insert, Select, Update
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+from edoc.database.errors import wrap_errors
+
+AnySelect = Select[*tuple[Any, ...]]
+"""A statement that asks for whatever columns."""
+Process = Callable[[Any], Any] | None
+"""What turns a value into the driver's form or back; None where it is the same."""
+
+
+@dataclass(frozen=True)
+class _Compiled:
+    """A statement in the words of one driver."""
+
+    text: str
+    is_positional: bool
+    parameters: tuple[tuple[str, Process], ...]
+    """The names of the parameters, in the driver's order."""
+    fixed: Mapping[str, Any]
+    """Values that are part of the statement."""
+
+    def bind(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- what the driver takes: a tuple or a dict
+        """The values in the form and order of the driver."""
+        given = {**self.fixed, **values} if self.fixed else values
+        bound = [given[name] if process is None else process(given[name]) for name, process in self.parameters]
+        return tuple(bound) if self.is_positional else dict(zip(self.names, bound, strict=True))
+
+    @functools.cached_property
+    def names(self) -> tuple[str, ...]:
+        """The names alone."""
+        return tuple(name for name, _ in self.parameters)
+
+
+class Query:
+    """A ``SELECT``, whose rows come as named tuples."""
+
+    def __init__(self, statement: AnySelect) -> None:
+        self._statement = statement
+        self._compiled: dict[str, tuple[_Compiled, tuple[Process, ...] | None]] = {}
+        row: Any = namedtuple("Row", [str(each.key) for each in statement.selected_columns])  # type: ignore[misc]  # noqa: PYI024
+        self._row: Callable[[Iterable[Any]], Any] = row._make  # its fields are known only here
+
+    def rows(self, connection: Connection, **values: object) -> list[Any]:
+        """The rows, inside the transaction of ``connection``."""
+        return self._run(connection.connection.dbapi_connection, connection.dialect, values)
+
+    def fetch(self, engine: Engine, **values: object) -> list[Any]:
+        """The rows, in a transaction that consists of this statement alone.
+
+        Raises:
+            DatabaseError: see :func:`~edoc.database.errors.wrap_errors`.
+        """
+        with wrap_errors():
+            pooled = engine.raw_connection()
+            try:
+                driver: Any = pooled.dbapi_connection
+                if engine.dialect.name == "sqlite":  # commits each statement by itself, unless a transaction is begun
+                    return self._run(driver, engine.dialect, values)
+                driver.autocommit = True
+                try:
+                    return self._run(driver, engine.dialect, values)
+                finally:
+                    if not driver.closed:
+                        driver.autocommit = False
+            finally:
+                pooled.close()
+
+    def _run(self, driver: Any, dialect: Dialect, values: Mapping[str, object]) -> list[Any]:  # noqa: ANN401
+        compiled, processes = self._compiled.get(dialect.name) or self._compile(dialect)
+        cursor = driver.cursor()
+        try:
+            cursor.execute(compiled.text, compiled.bind(values))
+            found = cursor.fetchall()
+        finally:
+            cursor.close()
+        if processes is None:
+            return [self._row(each) for each in found]
+        return [
+            self._row([value if to is None else to(value) for to, value in zip(processes, each, strict=True)])
+            for each in found
+        ]
+
+    def _compile(self, dialect: Dialect) -> tuple[_Compiled, tuple[Process, ...] | None]:
+        processes = tuple(_result_process(column.type, dialect) for column in self._statement.selected_columns)
+        made = _compile(self._statement, dialect), processes if any(processes) else None
+        self._compiled[dialect.name] = made
+        return made
+
+
+class KeyedQuery:
+    """A ``SELECT`` for any number of keys at once: compiled for a few numbers, the last key filling up to the next."""
+
+    def __init__(self, build: Callable[[Sequence[int]], AnySelect]) -> None:
+        """``build`` gives the statement for keys of these positions, whose parameters end with the position."""
+        self._build = build
+        self._queries: dict[int, Query] = {}
+
+    def rows(self, connection: Connection, keys: Sequence[Mapping[str, object]]) -> list[Any]:
+        """The rows of all keys, each a mapping of parameters without their positions; in no order of theirs."""
+        if not keys:
+            return []
+        size = 1 << (len(keys) - 1).bit_length()
+        query = self._queries.get(size)
+        if query is None:
+            query = self._queries[size] = Query(self._build(range(size)))
+        filled = [*keys, *[keys[-1]] * (size - len(keys))]
+        values = {f"{name}{at}": value for at, each in enumerate(filled) for name, value in each.items()}
+        return query.rows(connection, **values)
+
+
+class Command:
+    """An ``INSERT`` or ``UPDATE`` of many rows."""
+
+    def __init__(self, statement: Insert | Update) -> None:
+        self._statement = statement
+        self._compiled: dict[str, _Compiled] = {}
+
+    def run(self, connection: Connection, rows: Sequence[Mapping[str, object]]) -> None:
+        """Run it for each row, inside the transaction of ``connection``; all rows name the same parameters."""
+        dialect = connection.dialect
+        compiled = self._compiled.get(dialect.name)
+        if compiled is None:
+            compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
+        cursor: Any = connection.connection.cursor()
+        try:
+            if len(rows) == 1:
+                cursor.execute(compiled.text, compiled.bind(rows[0]))
+            else:
+                cursor.executemany(compiled.text, [compiled.bind(row) for row in rows])
+        finally:
+            cursor.close()
+
+
+def _compile(statement: AnySelect | Insert | Update, dialect: Dialect) -> _Compiled:
+    compiled = statement.compile(dialect=dialect)
+    if not isinstance(compiled, SQLCompiler):
+        raise TypeError(f"{statement} is no statement with parameters")
+    types = {name: bound.type for bound, name in compiled.bind_names.items()}
+    names = compiled.positiontup if compiled.positional else list(types)
+    return _Compiled(
+        text=compiled.string,
+        is_positional=compiled.positional,
+        parameters=tuple((name, _bind_process(types[name], dialect)) for name in names or ()),
+        fixed={name: bound.value for bound, name in compiled.bind_names.items() if not bound.required},
+    )
+
+
+def _bind_process(kind: TypeEngine[Any], dialect: Dialect) -> Process:
+    return kind.dialect_impl(dialect).bind_processor(dialect)
+
+
+def _result_process(kind: TypeEngine[Any], dialect: Dialect) -> Process:
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
