@@ -11,7 +11,6 @@ from api.rest.context import exchange
 from api.rest.errors import MissingTokenError
 from edoc.access.errors import InvalidTokenError
 from edoc.access.tokens import Principal, Scope, authenticate
-from edoc.database.engine import read
 
 _BEARER: Final = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]{1,512}=*) *")
 
@@ -30,8 +29,7 @@ def caller(*scopes: Scope) -> Principal:
     match = _BEARER.fullmatch(header)
     if match is None:
         raise InvalidTokenError("the header Authorization must be: Bearer <token>")
-    with read(exchange().engine) as connection:
-        principal = authenticate(connection, match.group(1), exchange().clock())
+    principal = authenticate(exchange().engine, match.group(1), exchange().clock())
     g.agency_code = principal.agency_code
     for scope in scopes:
         principal.require(scope)

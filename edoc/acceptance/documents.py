@@ -7,16 +7,17 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select, tuple_
+from sqlalchemy import Connection, String, and_, bindparam, or_, select
 
 from edoc.acceptance.errors import ConflictError, DirectoryChangedError
 from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt, warnings_text
 from edoc.acceptance.steps import AcceptanceStep
 from edoc.acceptance.verification import Recipient
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
+from edoc.database.prepared import AnySelect, KeyedQuery
 from edoc.database.tables import AttachmentRow, DeliveryRow, DocumentRow, MessageRow
 from edoc.delivery.states import CONSIGNED
 from edoc.directory.model import Agency
@@ -45,6 +46,15 @@ class StoredAttachment:
     is_object: bool
 
 
+class NumberKey(NamedTuple):
+    """The second key of a document: agency, year, number and notation."""
+
+    sender_id: int
+    year: int
+    number: str
+    notation: str
+
+
 @dataclass(frozen=True)
 class VerifiedDocument:
     """A document whose message is archived and whose seal has passed."""
@@ -62,10 +72,10 @@ class VerifiedDocument:
     directory_version: int
 
     @property
-    def number_key(self) -> tuple[int, int, str, str]:
-        """The second key of a document: agency, year, number and notation."""
+    def number_key(self) -> NumberKey:
+        """The second key of a document."""
         message = self.message
-        return (self.sender.id, message.promulgation_date.year, message.code.number, message.code.notation)
+        return NumberKey(self.sender.id, message.promulgation_date.year, message.code.number, message.code.notation)
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ class AcceptDocument:
         """Find repeats and conflicts; a number used twice by a sender is a warning (Decree 30 App. VI III.1(h))."""
         items[0].exchange.observer.reached(AcceptanceStep.TRANSACTION_BEGUN)
         version = read_version(connection)
-        documents = find_document_ids(connection, [item.document.message.document_id for item in items])
+        documents = _find_document_ids(connection, [item.document.message.document_id for item in items])
         repeats = _find_messages(connection, [item.document.sha256 for item in items])
         numbers = _find_numbers(connection, [item.document.number_key for item in items])
         return [item.judge(connection, version, documents, repeats, numbers) for item in items]
@@ -109,7 +119,7 @@ class AcceptDocument:
         version: int,
         documents: set[str],
         repeats: set[str],
-        numbers: set[tuple[int, int, str, str]],
+        numbers: set[NumberKey],
     ) -> Preparation:
         """Whether the document may be written, given what was found."""
         document = self.document
@@ -300,19 +310,18 @@ class AcceptDocument:
             )
 
 
-def find_document_ids(connection: Connection, document_ids: Sequence[str]) -> set[str]:
+def _find_document_ids(connection: Connection, document_ids: Sequence[str]) -> set[str]:
     """Those of the identifiers that are taken."""
-    return set(connection.execute(_DOCUMENTS, {"document_ids": document_ids}).scalars())
+    return {row.document_id for row in _DOCUMENTS.rows(connection, [{"document": each} for each in document_ids])}
 
 
 def _find_messages(connection: Connection, digests: Sequence[str]) -> set[str]:
-    return set(connection.execute(_MESSAGES, {"digests": digests}).scalars())
+    return {row.sha256 for row in _MESSAGES.rows(connection, [{"digest": each} for each in digests])}
 
 
-def _find_numbers(connection: Connection, keys: Sequence[tuple[int, int, str, str]]) -> set[tuple[int, int, str, str]]:
-    return {
-        (row.sender_id, row.year, row.number, row.notation) for row in connection.execute(_NUMBERS, {"numbers": keys})
-    }
+def _find_numbers(connection: Connection, keys: Sequence[NumberKey]) -> set[NumberKey]:
+    found = _NUMBERS.rows(connection, [each._asdict() for each in keys])
+    return {NumberKey(*row) for row in found}
 
 
 def _number_warning(document: VerifiedDocument) -> ReaderWarning:
@@ -324,9 +333,24 @@ def _number_warning(document: VerifiedDocument) -> ReaderWarning:
     )
 
 
-_NUMBER_COLUMNS: Final = (DocumentRow.sender_id, DocumentRow.year, DocumentRow.number, DocumentRow.notation)
-_DOCUMENTS: Final = select(DocumentRow.document_id).where(
-    DocumentRow.document_id.in_(bindparam("document_ids", expanding=True))
-)
-_MESSAGES: Final = select(MessageRow.sha256).where(MessageRow.sha256.in_(bindparam("digests", expanding=True)))
-_NUMBERS: Final = select(*_NUMBER_COLUMNS).where(tuple_(*_NUMBER_COLUMNS).in_(bindparam("numbers", expanding=True)))
+def _documents(positions: Sequence[int]) -> AnySelect:
+    keys = [bindparam(f"document{each}", type_=String) for each in positions]
+    return select(DocumentRow.document_id).where(DocumentRow.document_id.in_(keys))
+
+
+def _messages(positions: Sequence[int]) -> AnySelect:
+    return select(MessageRow.sha256).where(
+        MessageRow.sha256.in_([bindparam(f"digest{each}", type_=String) for each in positions])
+    )
+
+
+def _numbers(positions: Sequence[int]) -> AnySelect:
+    columns = (DocumentRow.sender_id, DocumentRow.year, DocumentRow.number, DocumentRow.notation)
+    return select(*columns).where(
+        or_(*(and_(*(column == bindparam(f"{column.key}{each}") for column in columns)) for each in positions))
+    )
+
+
+_DOCUMENTS: Final = KeyedQuery(_documents)
+_MESSAGES: Final = KeyedQuery(_messages)
+_NUMBERS: Final = KeyedQuery(_numbers)

@@ -7,13 +7,24 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, Engine, bindparam, exists, select
 
 from edoc.archive.objects import ObjectStore
+from edoc.database.prepared import Query
 from edoc.database.tables import AgencyRow, DeliveryRow, DocumentRow, EvidenceRow, MessageRow, StatusReportRow
 from edoc.envelope.model import ReaderWarning
 from edoc.evidence.model import MessageKind
 from edoc.evidence.rows import acceptance_occasion, read_body
+
+
+@dataclass(frozen=True)
+class Trace:
+    """What the database holds of a message that comes in."""
+
+    has_receipt: bool
+    """Whether these bytes were taken on before."""
+    is_taken: bool
+    """Whether a document has its DocumentId."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +52,13 @@ class Receipt:
     warnings: tuple[ReaderWarning, ...] = ()
     replayed: bool = False
     """Whether the message had been taken on before."""
+
+
+def find_trace(engine: Engine, message_sha256: str, document_id: str | None) -> Trace:
+    """What there is of a message that comes in."""
+    occasion = acceptance_occasion(message_sha256)
+    (row,) = _TRACE.fetch(engine, occasion=occasion, document=document_id)
+    return Trace(bool(row.has_receipt), bool(row.is_taken))
 
 
 def find_receipt(connection: Connection, store: ObjectStore, message_sha256: str) -> Receipt | None:
@@ -78,6 +96,12 @@ def read_warnings(text: str) -> tuple[ReaderWarning, ...]:
     return tuple(ReaderWarning(**each) for each in json.loads(text))
 
 
+_TRACE = Query(
+    select(
+        exists().where(EvidenceRow.occasion == bindparam("occasion")).label("has_receipt"),
+        exists().where(DocumentRow.document_id == bindparam("document")).label("is_taken"),
+    )
+)
 _MESSAGE = (
     select(
         EvidenceRow.body,

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from edoc.acceptance.documents import AcceptDocument, StoredAttachment, VerifiedDocument, find_document_ids
+from edoc.acceptance.documents import AcceptDocument, StoredAttachment, VerifiedDocument
 from edoc.acceptance.errors import ConflictError, DirectoryChangedError, RefusedError, SenderMismatchError
 from edoc.acceptance.incoming import Incoming, archive_message
-from edoc.acceptance.receipts import Receipt, find_receipt
+from edoc.acceptance.receipts import Receipt, find_receipt, find_trace
 from edoc.acceptance.rejections import RecordRefusal, Refusal
 from edoc.acceptance.steps import AcceptanceStep
 from edoc.acceptance.verification import (
@@ -111,12 +111,14 @@ class Acceptance:
     ) -> tuple[Receipt | None, bool]:
         """The receipt of a message taken on before; else whether its DocumentId is taken by another one."""
         message = decoded.message if decoded else None
+        document_id = message.document_id if isinstance(message, DocumentMessage) else None
+        trace = find_trace(self._exchange.engine, incoming.sha256, document_id)
+        if not trace.has_receipt:
+            return None, trace.is_taken
         with read(self._exchange.engine) as connection:
             receipt = find_receipt(connection, self._exchange.store, incoming.sha256)
-            if receipt is None:
-                if not isinstance(message, DocumentMessage):
-                    return None, False
-                return None, bool(find_document_ids(connection, [message.document_id]))
+        if receipt is None:
+            return None, trace.is_taken
         if receipt.sender_id != caller.agency_id:
             raise SenderMismatchError(caller.agency_code, "another agency")
         self._reached(AcceptanceStep.RECEIPT_READ)

@@ -7,6 +7,7 @@ SHA-256 is enough to keep: there is nothing to guess in 256 bits.
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from enum import Enum
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, bindparam, insert, select, update
 
 from edoc.access.errors import InvalidTokenError, MissingScopeError
+from edoc.database.prepared import Query
 from edoc.database.tables import AccessTokenRow, AgencyRow
 from edoc.identifiers import Random, uuid7
 from edoc.vietnam import vietnam_date
@@ -102,15 +104,17 @@ def issue_tokens(connection: Connection, wanted: Sequence[NewToken], now: dateti
     return tokens
 
 
-def authenticate(connection: Connection, token: str, now: datetime) -> Principal:
+def authenticate(engine: Engine, token: str, now: datetime) -> Principal:
     """Who presents this token.
 
     Raises:
         InvalidTokenError: the token is unknown, expired or revoked, or its agency is no more.
+        DatabaseError: nobody can say.
     """
-    row = connection.execute(_FIND, {"digest": _digest(token)}).one_or_none()
-    if row is None:
+    found = _FIND.fetch(engine, digest=_digest(token))
+    if not found:
         raise InvalidTokenError("the token is unknown")
+    (row,) = found
     if row.revoked_at is not None and row.revoked_at <= now:
         raise InvalidTokenError(f"the token was revoked at {row.revoked_at.isoformat()}")
     if row.expires_at <= now:
@@ -153,8 +157,16 @@ def read_scopes(names: Iterable[str]) -> frozenset[Scope]:
     return frozenset(Scope(name) for name in names)
 
 
-_FIND = (
-    select(AccessTokenRow.__table__, AgencyRow.code, AgencyRow.valid_to)
+_FIND = Query(
+    select(
+        AccessTokenRow.id,
+        AccessTokenRow.agency_id,
+        AccessTokenRow.scopes,
+        AccessTokenRow.expires_at,
+        AccessTokenRow.revoked_at,
+        AgencyRow.code,
+        AgencyRow.valid_to,
+    )
     .join(AgencyRow, AgencyRow.id == AccessTokenRow.agency_id)
     .where(AccessTokenRow.token_sha256 == bindparam("digest"))
 )
@@ -165,6 +177,7 @@ _ALL = (
 )
 
 
+@functools.lru_cache(maxsize=64)
 def _read_scopes(text: str) -> frozenset[Scope]:
     return read_scopes(text.split())
 

@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from pysqlite3 import dbapi2 as pysqlite3
 from sqlalchemy import Connection, Engine, Pool, create_engine, event, make_url
@@ -211,10 +211,11 @@ def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     reads = bool(connection.get_execution_options().get(_READS, False))
+    driver: Any = connection.connection.dbapi_connection
     if connection.info.get(_READS) is not reads:
-        connection.exec_driver_sql(f"PRAGMA query_only={int(reads)}")
+        driver.execute(f"PRAGMA query_only={int(reads)}")
         connection.info[_READS] = reads
-    connection.exec_driver_sql("BEGIN" if reads else "BEGIN IMMEDIATE")
+    driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
 def _open_postgresql(url: URL, pool_size: int, pool_timeout: float, connect_timeout: int) -> Engine:

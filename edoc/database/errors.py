@@ -6,7 +6,9 @@ import contextlib
 from collections.abc import Iterator
 from typing import Final
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+import psycopg
+from pysqlite3 import dbapi2 as pysqlite3
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from edoc.errors import EdocError
@@ -20,6 +22,7 @@ _SQLITE_UNIQUE: Final = "UNIQUE constraint failed"
 _POSTGRESQL_BUSY: Final = frozenset({"40001", "40P01", "55P03"})
 """serialization_failure, deadlock_detected, lock_not_available."""
 _POSTGRESQL_UNIQUE: Final = "23505"
+_INTEGRITY: Final = (pysqlite3.IntegrityError, psycopg.IntegrityError)
 _POSTGRESQL_UNAVAILABLE: Final = ("08", "53", "57P", "58", "28", "3D")
 """Connection, resources, operator intervention, system error, authorization, no such database."""
 
@@ -64,27 +67,31 @@ def wrap_errors() -> Iterator[None]:
         yield
     except SQLAlchemyError as error:
         raise _translated(error) from error
+    except (pysqlite3.Error, psycopg.Error) as error:  # of a statement that was run on the driver itself
+        raise _class_of(error, is_broken=False)(f"the database failed: {error}") from error
 
 
 def _translated(error: SQLAlchemyError) -> DatabaseError:
-    text = f"the database failed: {error.orig if isinstance(error, DBAPIError) else error}"
-    if not isinstance(error, DBAPIError):
-        return DatabaseUnavailableError(text) if isinstance(error, PoolTimeoutError) else DatabaseError(text)
-    return _class_of(error)(text)
+    if isinstance(error, DBAPIError):
+        original = error.orig or error
+        return _class_of(original, is_broken=error.connection_invalidated)(f"the database failed: {original}")
+    text = f"the database failed: {error}"
+    return DatabaseUnavailableError(text) if isinstance(error, PoolTimeoutError) else DatabaseError(text)
 
 
-def _class_of(error: DBAPIError) -> type[DatabaseError]:
-    sqlite: int | None = getattr(error.orig, "sqlite_errorcode", None)
+def _class_of(error: BaseException, *, is_broken: bool) -> type[DatabaseError]:
+    """The class of an error of a driver, whose connection may be known to be broken."""
+    sqlite: int | None = getattr(error, "sqlite_errorcode", None)
     if sqlite is not None:
-        return _class_of_sqlite(sqlite, str(error.orig))
-    state: str | None = getattr(error.orig, "sqlstate", None)
+        return _class_of_sqlite(sqlite, str(error))
+    state: str | None = getattr(error, "sqlstate", None)
     if state in _POSTGRESQL_BUSY:
         return RetryableError
     if state == _POSTGRESQL_UNIQUE:
         return RowConflictError
-    if error.connection_invalidated or (state or "").startswith(_POSTGRESQL_UNAVAILABLE):
+    if is_broken or (state or "").startswith(_POSTGRESQL_UNAVAILABLE):
         return DatabaseUnavailableError
-    if state is None and not isinstance(error, IntegrityError):  # the driver, not the server: no connection
+    if state is None and not isinstance(error, _INTEGRITY):  # the driver, not the server: no connection
         return DatabaseUnavailableError
     return DatabaseError
 

@@ -19,10 +19,11 @@ from itertools import count
 from threading import Lock
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Insert, bindparam, insert, select, update
+from sqlalchemy import Connection, Engine, Integer, bindparam, insert, select, update
 
 from edoc.database.engine import write
 from edoc.database.errors import DatabaseError, RetryableError
+from edoc.database.prepared import AnySelect, Command, KeyedQuery
 from edoc.database.tables import AgencySequenceRow, Base
 
 MAX_BATCH: Final = 64
@@ -44,17 +45,17 @@ class RowBatch:
 
     def flush(self, connection: Connection) -> None:
         """Insert all rows, referred-to tables first."""
-        for statement, table in _inserts():
+        for command, table in _inserts():
             if rows := self._rows.pop(table, None):
-                connection.execute(statement, rows)
+                command.run(connection, rows)
 
 
 @functools.cache
-def _inserts() -> tuple[tuple[Insert, type[Base]], ...]:
+def _inserts() -> tuple[tuple[Command, type[Base]], ...]:
     """An insert for each table, referred-to tables first."""
     order = {table: position for position, table in enumerate(Base.metadata.sorted_tables)}
     classes = [mapper.class_ for mapper in Base.registry.mappers]
-    return tuple((insert(each), each) for each in sorted(classes, key=lambda each: order[each.__table__]))
+    return tuple((Command(insert(each)), each) for each in sorted(classes, key=lambda each: order[each.__table__]))
 
 
 class Sequences:
@@ -77,18 +78,24 @@ class Sequences:
         if not needed:
             return cls({})
         agencies = sorted(needed)
-        values = {row.agency_id: row.value for row in connection.execute(_LOCK_SEQUENCES, {"agencies": agencies})}
-        connection.execute(_SET_SEQUENCE, [{"agency": each, "last": values[each] + needed[each]} for each in agencies])
+        found = _LOCK_SEQUENCES.rows(connection, [{"agency": each} for each in agencies])
+        values = {row.agency_id: row.value for row in found}
+        _SET_SEQUENCE.run(connection, [{"agency": each, "last": values[each] + needed[each]} for each in agencies])
         return cls({agency_id: value + 1 for agency_id, value in values.items()})
 
 
-_LOCK_SEQUENCES: Final = (
-    select(AgencySequenceRow.agency_id, AgencySequenceRow.value)
-    .where(AgencySequenceRow.agency_id.in_(bindparam("agencies", expanding=True)))
-    .order_by(AgencySequenceRow.agency_id)
-    .with_for_update()
-)
-_SET_SEQUENCE: Final = (
+def _lock_sequences(positions: Sequence[int]) -> AnySelect:
+    agencies = [bindparam(f"agency{each}", type_=Integer) for each in positions]
+    return (
+        select(AgencySequenceRow.agency_id, AgencySequenceRow.value)
+        .where(AgencySequenceRow.agency_id.in_(agencies))
+        .order_by(AgencySequenceRow.agency_id)
+        .with_for_update()
+    )
+
+
+_LOCK_SEQUENCES: Final = KeyedQuery(_lock_sequences)
+_SET_SEQUENCE: Final = Command(
     update(AgencySequenceRow).where(AgencySequenceRow.agency_id == bindparam("agency")).values(value=bindparam("last"))
 )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import DateTime
 from sqlalchemy.engine import Dialect
@@ -23,6 +25,22 @@ class UtcDateTime(TypeDecorator[datetime]):
     impl = DateTime(timezone=True)
     cache_ok = True
 
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], Any] | None:
+        """How a value is bound; on SQLite straight to its text, which is quicker than through the standard type."""
+        return self._to_text if dialect.name == "sqlite" else super().bind_processor(dialect)
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None] | None:
+        """How a value is read."""
+        return _from_text if dialect.name == "sqlite" else super().result_processor(dialect, coltype)
+
+    def _to_text(self, value: datetime | None) -> str | None:
+        """The text that the standard type writes, too: ``YYYY-MM-DD hh:mm:ss.ffffff``."""
+        if value is None:
+            return None
+        if value.utcoffset() is None:
+            raise ValueError(f"the time {value.isoformat()} has no time zone")
+        return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """The moment in UTC; without its zone where the database keeps none."""
         if value is None:
@@ -37,3 +55,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.astimezone(UTC) if value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _from_text(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -9,6 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, insert, select, update
 
+from edoc.database.prepared import Query
 from edoc.database.tables import (
     AgencyAliasRow,
     AgencyRow,
@@ -24,7 +25,8 @@ from edoc.directory.model import Agency, Directory, SealBinding, normalized_code
 
 def read_version(connection: Connection) -> int:
     """The directory's present version; 0 before anything was entered."""
-    return connection.execute(_VERSION).scalar() or 0
+    rows = _VERSION.rows(connection)
+    return rows[0].version if rows else 0
 
 
 def read_directory(connection: Connection) -> Directory:
@@ -140,7 +142,7 @@ def close_agency(connection: Connection, agency: Agency, valid_to: date, success
     _raise_version(connection)
 
 
-_VERSION: Final = select(DirectoryVersionRow.version)
+_VERSION: Final = Query(select(DirectoryVersionRow.version))
 
 
 def _raise_version(connection: Connection) -> None:

@@ -31,7 +31,7 @@ from edoc.acceptance.receipts import Receipt
 from edoc.acceptance.service import Acceptance
 from edoc.acceptance.steps import StepObserver
 from edoc.access.tokens import NewToken, Principal, Scope, authenticate, issue_tokens
-from edoc.database.engine import read, write
+from edoc.database.engine import write
 from edoc.database.migrate import upgrade
 from edoc.directory.loader import AgencyEntry
 from edoc.directory.model import Agency, SealBinding
@@ -108,9 +108,7 @@ class SmallExchange:
 
     def principal(self, code: str, scopes: frozenset[Scope] = ALL_SCOPES) -> Principal:
         """Who calls with a new token of an agency."""
-        token = self.token(code, scopes)
-        with read(self.exchange.engine) as connection:
-            return authenticate(connection, token, self.clock())
+        return authenticate(self.exchange.engine, self.token(code, scopes), self.clock())
 
     def seal(self, message: Message, code: str | None = None) -> bytes:
         """The message sealed by its sender, or by another agency, as it is sent."""

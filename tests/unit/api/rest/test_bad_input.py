@@ -133,8 +133,8 @@ def expired_token(office: SmallExchange) -> str | None:
 
 def revoked_token(office: SmallExchange) -> str | None:
     token = office.token(SENDER)
+    principal = authenticate(office.exchange.engine, token, office.clock())
     with write(office.exchange.engine) as connection:
-        principal = authenticate(connection, token, office.clock())
         revoke_token(connection, principal.token_id, office.clock())
     return f"Bearer {token}"
 

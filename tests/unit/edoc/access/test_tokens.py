@@ -24,8 +24,7 @@ def token_of(small: SmallExchange, lifetime: timedelta = timedelta(days=1)) -> s
 
 def test_a_token_says_who_calls_and_what_it_may(small: SmallExchange) -> None:
     token = token_of(small)
-    with read(small.exchange.engine) as connection:
-        principal = authenticate(connection, token, small.clock())
+    principal = authenticate(small.exchange.engine, token, small.clock())
     assert principal.agency_code == WARD
     assert principal.scopes == frozenset({Scope.RECEIVE})
     principal.require(Scope.RECEIVE)
@@ -46,25 +45,25 @@ def test_only_the_digest_of_a_token_is_kept(small: SmallExchange) -> None:
 @pytest.mark.parametrize("token", ["", "edoc_", "edoc_" + "A" * 43, "\udcff"])
 def test_an_unknown_token_is_refused(small: SmallExchange, token: str) -> None:
     token_of(small)
-    with read(small.exchange.engine) as connection, pytest.raises(InvalidTokenError, match="unknown"):
-        authenticate(connection, token, small.clock())
+    with pytest.raises(InvalidTokenError, match="unknown"):
+        authenticate(small.exchange.engine, token, small.clock())
 
 
 def test_a_token_ends_when_it_expires_is_revoked_or_its_agency_ends(small: SmallExchange) -> None:
     expiring, revoked, closed = token_of(small, timedelta(seconds=1)), token_of(small), token_of(small)
     with write(small.exchange.engine) as connection:
         revoke_token(connection, list_tokens(connection)[1].id, small.clock())
-    with read(small.exchange.engine) as connection:
-        with pytest.raises(InvalidTokenError, match="revoked"):
-            authenticate(connection, revoked, small.clock())
-        assert authenticate(connection, closed, small.clock()).agency_code == WARD
-        with pytest.raises(InvalidTokenError, match="expired"):
-            authenticate(connection, expiring, small.clock() + timedelta(minutes=1))
+    engine = small.exchange.engine
+    with pytest.raises(InvalidTokenError, match="revoked"):
+        authenticate(engine, revoked, small.clock())
+    assert authenticate(engine, closed, small.clock()).agency_code == WARD
+    with pytest.raises(InvalidTokenError, match="expired"):
+        authenticate(engine, expiring, small.clock() + timedelta(minutes=1))
     directory = small.exchange.directory.current()
     with write(small.exchange.engine) as connection:
         close_agency(connection, directory.find(WARD), date(2026, 11, 24), [])
-    with read(small.exchange.engine) as connection, pytest.raises(InvalidTokenError, match="ended on 2026-11-24"):
-        authenticate(connection, closed, small.clock())
+    with pytest.raises(InvalidTokenError, match="ended on 2026-11-24"):
+        authenticate(engine, closed, small.clock())
 
 
 def test_revoking_twice_says_so(small: SmallExchange) -> None:
