@@ -1,8 +1,8 @@
 """Many small units of work, one durable transaction: the flush that makes a commit durable is shared.
 
-Threads that want to commit hand in a :class:`WorkItem` and wait. Whoever gets the lock first leads: it takes all
-that wait, runs them in one transaction, commits once, and wakes the others. Under load the batches grow by
-themselves; a lone caller commits at once.
+Threads that want to commit hand in a :class:`WorkItem` and wait. Whoever gets the lock first leads: it begins a
+transaction, takes all that wait by then, commits once, and wakes the others. Under load the batches grow by
+themselves, since more comes while another process has its turn; a lone caller commits at once.
 
 Crash: before the commit nothing of the batch exists, and nobody has been answered; after it everything does. An
 item that fails while it prepares fails alone. Should the transaction itself fail, each item is tried again in one
@@ -169,7 +169,7 @@ class GroupCommit:
         while entry.outcome is None:
             with self._lead:
                 if entry.outcome is None:
-                    self._run_batch(self._next_batch())
+                    self._run_batch()
         if isinstance(entry.outcome, Failed):
             raise entry.outcome.error
         result: T = entry.outcome.result
@@ -190,15 +190,20 @@ class GroupCommit:
         self._waiting.extendleft(reversed(later))
         return batch
 
-    def _run_batch(self, batch: list[_Entry]) -> None:
+    def _run_batch(self) -> None:
+        """Run what waits once the database is ours: while we waited for that, more has come."""
+        batch: list[_Entry] = []
         outcomes: list[Settled | Failed] | None
         try:
-            outcomes = self._transact([entry.item for entry in batch])
+            with write(self._engine) as connection:
+                batch = self._next_batch()
+                outcomes = _transact(connection, [entry.item for entry in batch])
         except Exception as error:  # noqa: BLE001 - told to whoever waits, below or by the single runs
+            batch = batch or self._next_batch()
             failed_alone = len(batch) == 1 and not isinstance(error, RetryableError)
             outcomes = [Failed(error)] if failed_alone else None
         except BaseException as error:  # the thread is being stopped: nobody may wait for it
-            for entry in batch:
+            for entry in batch or self._next_batch():
                 entry.outcome = Failed(DatabaseError(f"the commit was interrupted: {error!r}"))
             raise
         if outcomes is None:
@@ -209,24 +214,28 @@ class GroupCommit:
     def _run_alone(self, item: WorkItem[Any]) -> Settled | Failed:
         for attempt in range(1, MAX_ATTEMPTS + 1):
             try:
-                return self._transact([item])[0]
+                with write(self._engine) as connection:
+                    [outcome] = _transact(connection, [item])
             except Exception as error:  # noqa: BLE001 - told to whoever waits
                 if attempt == MAX_ATTEMPTS or not isinstance(error, RetryableError):
                     return Failed(error)
+            else:
+                return outcome
         raise AssertionError
 
-    def _transact(self, items: Sequence[WorkItem[Any]]) -> list[Settled | Failed]:
-        with write(self._engine) as connection:
-            preparations = _prepare(connection, items)
-            ready = [item for item, each in zip(items, preparations, strict=True) if isinstance(each, Ready)]
-            sequences = Sequences.allocate(connection, (actor for item in ready for actor in item.actors))
-            rows = RowBatch()
-            outcomes: list[Settled | Failed] = [
-                Settled(item.write(connection, rows, sequences)) if isinstance(each, Ready) else each
-                for item, each in zip(items, preparations, strict=True)
-            ]
-            rows.flush(connection)
-        return outcomes
+
+def _transact(connection: Connection, items: Sequence[WorkItem[Any]]) -> list[Settled | Failed]:
+    """Prepare all items, and write those that are ready; what it returns holds once the transaction is committed."""
+    preparations = _prepare(connection, items)
+    ready = [item for item, each in zip(items, preparations, strict=True) if isinstance(each, Ready)]
+    sequences = Sequences.allocate(connection, (actor for item in ready for actor in item.actors))
+    rows = RowBatch()
+    outcomes: list[Settled | Failed] = [
+        Settled(item.write(connection, rows, sequences)) if isinstance(each, Ready) else each
+        for item, each in zip(items, preparations, strict=True)
+    ]
+    rows.flush(connection)
+    return outcomes
 
 
 def _prepare(connection: Connection, items: Sequence[WorkItem[Any]]) -> list[Preparation]:

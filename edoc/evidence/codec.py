@@ -1,12 +1,13 @@
 """Evidence to XML and back (schema ``schemas/evidence/evidence.xsd``).
 
-The statement is written as text in the very form that exclusive canonicalization gives it, which is several times
-quicker than building a tree; a test compares the two.
+The statement is written as text in the very form that exclusive canonicalization gives it, which is many times
+quicker than building a tree: what is digested is what is written. A test compares the two.
 """
 
 from __future__ import annotations
 
 import base64
+import re
 from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
@@ -27,6 +28,12 @@ SHA256_URI: Final = "http://www.w3.org/2001/04/xmlenc#sha256"
 LIMITS: Final = XmlLimits(max_bytes=1 << 20, max_skeleton_bytes=1 << 20, max_nodes=20_000, max_depth=20)
 """Room for a thousand recipients."""
 
+MAX_STATEMENT_BYTES: Final = LIMITS.max_bytes // 2
+"""Leaves as much for the seal and its certificates."""
+
+_HEAD: Final = f'<Evidence xmlns="{NAMESPACE}">'.encode()
+_NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""XML 1.0, production Char."""
 _Q: Final = "{" + NAMESPACE + "}"
 _SHA256_HEX_LENGTH: Final = 64
 _ATTRIBUTE_ENTITIES: Final = str.maketrans({'"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"})
@@ -34,9 +41,13 @@ _TEXT_ENTITIES: Final = {"\r": "&#xD;"}
 
 
 def write_statement(evidence: Evidence) -> bytes:
-    """The evidence as XML, not yet sealed."""
+    """The element ``Statement`` in exclusive canonical form.
+
+    Raises:
+        EvidenceFormatError: a text has a character that XML cannot hold, or there is too much of it.
+    """
     parts = [
-        f'<Evidence xmlns="{NAMESPACE}"><Statement Id="{STATEMENT_ID}">',
+        f'<Statement xmlns="{NAMESPACE}" Id="{STATEMENT_ID}">',
         _element("EvidenceIdentifier", evidence.identifier.urn),
         _element("EventIdentifier", evidence.type.uri),
         _element("EventTime", _time(evidence.event_time)),
@@ -60,8 +71,19 @@ def write_statement(evidence: Evidence) -> bytes:
         parts.append("<Reasons>")
         parts.extend(_reason(reason) for reason in evidence.reasons)
         parts.append("</Reasons>")
-    parts.append("</Statement></Evidence>")
-    return "".join(parts).encode()
+    parts.append("</Statement>")
+    text = "".join(parts)
+    if not text.isprintable() and _NOT_XML.search(text):
+        raise EvidenceFormatError("a text of the statement has a character that XML cannot hold")
+    statement = text.encode()
+    if len(statement) > MAX_STATEMENT_BYTES:
+        raise EvidenceFormatError(f"the statement has more than {MAX_STATEMENT_BYTES} bytes")
+    return statement
+
+
+def write_evidence(statement: bytes, seal: str) -> bytes:
+    """The whole document: a statement and the seal over it."""
+    return b"%s%s%s</Evidence>" % (_HEAD, statement, seal.encode())
 
 
 def read_evidence(document: ParsedXml) -> tuple[Evidence, ElementPart, etree._Element]:

@@ -6,12 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final
 
-from edoc.evidence.codec import LIMITS, STATEMENT_ID, write_statement
+from edoc.evidence.codec import STATEMENT_ID, write_evidence, write_statement
 from edoc.evidence.model import Evidence, Party, SealedEvidence
 from keys.store import SigningKey
-from signing.parts import ElementPart
-from signing.xades.signer import sign
-from signing.xml import parse
+from signing.xades.signer import seal_text
 
 SEAL_ID: Final = "seal"
 CLAIMED_ROLE: Final = "document-exchange"
@@ -25,18 +23,22 @@ class EvidenceIssuer:
     key: SigningKey
 
     def seal(self, evidence: Evidence) -> SealedEvidence:
-        """Seal a statement as XAdES B-B at its event time."""
-        document = parse(write_statement(evidence), LIMITS)
-        sign(
-            document,
-            [ElementPart("Statement", document.root[0])],
-            parent=document.root,
+        """Seal a statement as XAdES B-B at its event time.
+
+        Raises:
+            EvidenceFormatError: it cannot be written as XML.
+            SigningError: it cannot be sealed.
+        """
+        statement = write_statement(evidence)
+        seal = seal_text(
+            statement,
+            STATEMENT_ID,
             key=self.key,
             signing_time=evidence.event_time,
             claimed_roles=(CLAIMED_ROLE,),
             signature_id=SEAL_ID,
         )
-        body = b"".join(document.encoded_chunks())
+        body = write_evidence(statement, seal)
         return SealedEvidence(evidence, body, hashlib.sha256(body).hexdigest())
 
 

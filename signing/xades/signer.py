@@ -57,6 +57,12 @@ _NCNAME: Final = re.compile(f"[{_NAME_START}][{_NAME_START}\\-.0-9\u00b7\u0300-\
 _RELATIVE_URI: Final = re.compile(r"(?:[A-Za-z0-9\-._~!$&'()*+,;=@/]|%[0-9A-Fa-f]{2})+")
 """RFC 3986 path-noscheme without a colon, query or fragment, so that it cannot be read as another scheme."""
 
+_XML_MEDIA_TYPE: Final = "text/xml"
+_DECLARED_SIGNED_INFO: Final = f'<ds:SignedInfo xmlns:ds="{DS}">'
+_DECLARED_PROPERTIES: Final = f'<xades:SignedProperties xmlns:xades="{XADES132}" '
+_DECLARED_DIGEST_METHOD: Final = f'<ds:DigestMethod xmlns:ds="{DS}" '
+_DECLARED_DIGEST_VALUE: Final = f'<ds:DigestValue xmlns:ds="{DS}">'
+
 _ALL_IDS: Final = etree.XPath("//@*[translate(local-name(), 'ID', 'id') = 'id'][. != '']", smart_strings=False)
 _SIGNATURES: Final = etree.XPath("descendant-or-self::ds:Signature", namespaces={"ds": DS})
 _REFERENCE_URIS: Final = etree.XPath(
@@ -133,6 +139,58 @@ def sign(
         parent.remove(signature)
         raise
     return signature
+
+
+def seal_text(
+    octets: bytes,
+    element_id: str,
+    *,
+    key: SigningKey,
+    signing_time: datetime,
+    digest: DigestAlgorithm = DigestAlgorithm.SHA256,
+    claimed_roles: Sequence[str] = (),
+    signature_id: str,
+) -> str:
+    """The ``ds:Signature``, as text, over one element that the caller has written in its canonical form.
+
+    It is the signature that :func:`sign` would make, in a form that is canonical but for its namespace declarations,
+    so that neither a tree nor a parser is needed: for the many small documents that the exchange itself writes. The
+    declarations it needs are its own, so that it may stand anywhere outside of the element.
+
+    Args:
+        octets: the exclusive canonical form of the element, which must be what a reader gets from the document.
+        element_id: the ``Id`` of that element, the only one of this name in the document.
+        key, signing_time, digest, claimed_roles, signature_id: see :func:`sign`.
+
+    Raises:
+        SignatureCreationError: an ``Id`` is not an NCName; a role has a character that XML cannot hold; the time has
+            no zone; the key is not the one of its certificate or too weak.
+        KeyUnavailableError: the holder of the key cannot sign now.
+    """
+    time = _signing_time(signing_time)
+    algorithm = SignatureAlgorithm.of(key.kind, digest)
+    certificate = _certificate_texts(key.certificate, key.chain, digest)
+    _check_key(key, certificate)
+    if not _NCNAME.fullmatch(element_id) or not _NCNAME.fullmatch(signature_id):
+        raise SignatureCreationError(f"the Id {element_id!r} or {signature_id!r} is not an NCName")
+    if not all(role.isprintable() for role in claimed_roles):
+        raise SignatureCreationError("a role has a character that cannot be printed")
+    references = [_Reference("#" + element_id, _EXCLUSIVE.value, digest.digest(octets), _XML_MEDIA_TYPE)]
+    properties = _signed_properties(signature_id, time, certificate, claimed_roles, references)
+    properties_digest = digest.digest(_canonical_properties(properties).encode())
+    signed_info = _signed_info(signature_id, algorithm, references, properties_digest)
+    signed = signed_info.replace("<ds:SignedInfo>", _DECLARED_SIGNED_INFO, 1).encode()
+    value = _base64(_sign_octets(signed, key, certificate, digest))
+    return _signature(signature_id, signed_info, certificate, properties, value)
+
+
+def _canonical_properties(text: str) -> str:
+    """SignedProperties in exclusive canonical form: each element that first uses a prefix declares it."""
+    return (
+        text.replace("<xades:SignedProperties ", _DECLARED_PROPERTIES, 1)
+        .replace("<ds:DigestMethod ", _DECLARED_DIGEST_METHOD)
+        .replace("<ds:DigestValue>", _DECLARED_DIGEST_VALUE)
+    )
 
 
 def _finish(
@@ -336,33 +394,43 @@ def _check_written_form(document: ParsedXml, part: ElementPart) -> None:
 # --- the XML -------------------------------------------------------------------------------------------------------
 
 
-def _signature(signature_id: str, signed_info: str, certificate: _CertificateTexts, properties: str) -> str:
+def _signature(
+    signature_id: str, signed_info: str, certificate: _CertificateTexts, properties: str, value: str = ""
+) -> str:
     return (
         f'<ds:Signature xmlns:ds="{DS}" Id="{signature_id}">{signed_info}'
-        f'<ds:SignatureValue Id="{signature_id}-value"></ds:SignatureValue>{certificate.key_info}'
+        f'<ds:SignatureValue Id="{signature_id}-value">{value}</ds:SignatureValue>{certificate.key_info}'
         f'<ds:Object><xades:QualifyingProperties xmlns:xades="{XADES132}" Target="#{signature_id}">{properties}'
         "</xades:QualifyingProperties></ds:Object></ds:Signature>"
     )
 
 
-def _signed_info(signature_id: str, algorithm: SignatureAlgorithm, references: Sequence[_Reference]) -> str:
-    """SignedInfo, the reference to SignedProperties last and with its digest still empty."""
+def _signed_info(
+    signature_id: str,
+    algorithm: SignatureAlgorithm,
+    references: Sequence[_Reference],
+    properties_digest: bytes = b"",
+) -> str:
+    """SignedInfo, the reference to SignedProperties last, its digest empty where it is not yet known.
+
+    Canonical but for the namespace declarations, as is all that follows: empty elements have end tags.
+    """
     digest_method = _digest_method(algorithm.digest)
     written = [
         _reference_xml(f'Id="{signature_id}-ref-{number}"', digest_method, reference)
         for number, reference in enumerate(references, 1)
     ]
-    properties = _Reference(f"#{signature_id}-properties", _EXCLUSIVE.value, b"", "")
+    properties = _Reference(f"#{signature_id}-properties", _EXCLUSIVE.value, properties_digest, "")
     written.append(_reference_xml(f'Type="{SIGNED_PROPERTIES_TYPE}"', digest_method, properties))
     return (
-        f'<ds:SignedInfo><ds:CanonicalizationMethod Algorithm="{_EXCLUSIVE.value}"/>'
-        f'<ds:SignatureMethod Algorithm="{algorithm.uri}"/>{"".join(written)}</ds:SignedInfo>'
+        f'<ds:SignedInfo><ds:CanonicalizationMethod Algorithm="{_EXCLUSIVE.value}"></ds:CanonicalizationMethod>'
+        f'<ds:SignatureMethod Algorithm="{algorithm.uri}"></ds:SignatureMethod>{"".join(written)}</ds:SignedInfo>'
     )
 
 
 def _reference_xml(attribute: str, digest_method: str, reference: _Reference) -> str:
     transforms = (
-        f'<ds:Transforms><ds:Transform Algorithm="{reference.transform}"/></ds:Transforms>'
+        f'<ds:Transforms><ds:Transform Algorithm="{reference.transform}"></ds:Transform></ds:Transforms>'
         if reference.transform
         else ""
     )
@@ -398,11 +466,11 @@ def _signer_role(claimed_roles: Iterable[str]) -> str:
 
 
 def _digest_method(digest: DigestAlgorithm) -> str:
-    return f'<ds:DigestMethod Algorithm="{DIGEST_URIS[digest]}"/>'
+    return f'<ds:DigestMethod Algorithm="{DIGEST_URIS[digest]}"></ds:DigestMethod>'
 
 
 def _text(value: str) -> str:
-    return escape(value, {"\r": "&#13;"})
+    return escape(value, {"\r": "&#xD;"})
 
 
 def _base64(data: bytes) -> str:

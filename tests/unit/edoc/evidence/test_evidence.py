@@ -11,12 +11,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
-from edoc.evidence.codec import LIMITS, parse_evidence, read_evidence, write_statement
+from edoc.evidence.codec import (
+    LIMITS,
+    MAX_STATEMENT_BYTES,
+    parse_evidence,
+    read_evidence,
+    write_evidence,
+    write_statement,
+)
 from edoc.evidence.errors import EvidenceFormatError
 from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party, Reason
 from edoc.identifiers import uuid7
 from schemas import SchemaName, validate
+from signing.parts import ElementPart
+from signing.xades.signer import sign
 from signing.xades.verifier import verify
 from signing.xml import CanonicalizationMethod, canonicalize, parse
 from tests.support.pki import NOW, Pki
@@ -74,6 +83,34 @@ def issuer(pki: Pki) -> EvidenceIssuer:
 def test_a_statement_is_written_in_its_canonical_form(evidence: Evidence) -> None:
     statement = write_statement(evidence)
     assert canonicalize(parse(statement, LIMITS).root, CanonicalizationMethod.EXCLUSIVE) == statement
+
+
+@given(evidence=EVIDENCE)
+def test_the_seal_written_as_text_is_the_one_that_is_made_in_a_tree(issuer: EvidenceIssuer, evidence: Evidence) -> None:
+    sealed = parse_evidence(issuer.seal(evidence).body)
+    document = parse(write_evidence(write_statement(evidence), ""), LIMITS)
+    signature = sign(
+        document,
+        [ElementPart("Statement", document.root[0])],
+        parent=document.root,
+        key=issuer.key,
+        signing_time=evidence.event_time,
+        claimed_roles=("document-exchange",),
+        signature_id="seal",
+    )
+    exclusive = CanonicalizationMethod.EXCLUSIVE
+    assert canonicalize(sealed.root[1], exclusive) == canonicalize(signature, exclusive)
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "\x0b", "\ud800", "\ufffe"])
+def test_a_statement_with_a_character_that_xml_cannot_hold_is_not_sealed(issuer: EvidenceIssuer, text: str) -> None:
+    with pytest.raises(EvidenceFormatError, match="character"):
+        issuer.seal(replace(sample(), document_id=text))
+
+
+def test_a_statement_that_readers_would_refuse_for_its_size_is_not_sealed(issuer: EvidenceIssuer) -> None:
+    with pytest.raises(EvidenceFormatError, match="bytes"):
+        issuer.seal(replace(sample(), document_id="x" * MAX_STATEMENT_BYTES))
 
 
 @given(evidence=EVIDENCE)
