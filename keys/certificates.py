@@ -7,6 +7,7 @@ agency, signature of an officer, seal of the exchange) is said by a certificate 
 
 from __future__ import annotations
 
+import functools
 import re
 from enum import Enum
 
@@ -54,6 +55,9 @@ _AGENCY_PREFIX = "GOVVN-"
 _AGENCY_CODE = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")
 _MAX_AGENCY_CODE_CHARACTERS = 58
 """With the prefix, 64: the upper bound X.520 sets for serialNumber, in which the code stands as well."""
+
+_CACHED = 1024
+"""An exchange meets the same few hundred seals over and over."""
 
 
 def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
@@ -117,11 +121,13 @@ def _pem_blocks(data: bytes, labels: frozenset[bytes]) -> tuple[bytes, ...]:
     return tuple(block.group(0) for block in blocks if block.group(1) in labels)
 
 
+@functools.lru_cache(maxsize=_CACHED)
 def fingerprint(certificate: x509.Certificate) -> str:
     """The SHA-256 of the certificate's DER, in lower-case hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
+@functools.lru_cache(maxsize=_CACHED)
 def subject_text(certificate: x509.Certificate) -> str:
     """The subject as text (RFC 4514), most specific part first."""
     return certificate.subject.rfc4514_string()

@@ -1,17 +1,18 @@
 """The object store of the embedded default: files in a folder of the local file system.
 
 Layout below the root: ``objects/<first two hex digits>/<digest>``, read-only files; ``staging/``, what is on its
-way in. Both lie in one file system, since an object becomes visible by a hard link.
+way in. Both lie in one file system, since an object becomes visible by getting its address as its name.
 
-A put does, in this order: write a staged file, fsync it, link it to its address (which fails where something
-already stands there: create-only), fsync the folder of the address, remove the staged name. What a crash leaves:
+A put does, in this order: look whether the object is there; if not, write a staged file, fsync it, rename it to its
+address, fsync the folder of the address. (A large one, which may be read on, is linked to its address instead, and
+its staged name removed later.) Two puts of the same bytes at once both do so, and the second name replaces the
+first, with the same bytes. What a crash leaves:
 
-- before the link: a staged file, perhaps half written. The sweep removes it.
-- after the link, before the fsync of the folder: the object, or after a power cut perhaps not. Nothing has been
+- before the rename: a staged file, perhaps half written. The sweep removes it.
+- after it, before the fsync of the folder: the object, or after a power cut perhaps not. Nothing has been
   acknowledged; putting it again fsyncs the folder before it returns. Never a half-written object: its bytes were
   safe before it got its name.
-- after that, before the staged name is gone: the object, and a second name for it in ``staging``. The sweep
-  removes the name.
+- between link and removal: the object, and a second name for it in ``staging``. The sweep removes the name.
 
 Putting what is already there counts as a fresh put for the retention, so that a sweep that saw the old object
 unreferenced does not remove it under the feet of the transaction that is about to refer to it. The lock on the
@@ -58,6 +59,8 @@ class LocalObjectStore:
     def __init__(self, root: Path, *, retention: timedelta) -> None:
         self._objects = root / "objects"
         self._staging = root / "staging"
+        self._objects_prefix = f"{self._objects}/"
+        self._staging_prefix = f"{self._staging}/{staging.PREFIX}"
         self._retention = retention
         self._serial = itertools.count()
         with _wrapped("the archive cannot be opened"):
@@ -112,19 +115,17 @@ class LocalObjectStore:
         with _wrapped("the object cannot be stored"):
             addresses = [hashlib.sha256(data).hexdigest() for data in contents]
             wanted = dict(zip(addresses, contents, strict=True))
-            stats = {address: self._renew(address, len(data)) for address, data in wanted.items()}
-            missing = [address for address, present in stats.items() if present is None]
-            files: dict[str, Path] = {}
-            try:
-                self._write_all({address: wanted[address] for address in missing}, files)
-                for address in missing:
-                    self._link(files[address], address, len(wanted[address]))
-            finally:
-                # Before the fsync of the folders, which then makes the removal durable at no cost of its own.
-                for name in files.values():
-                    name.unlink()
+            stats: dict[str, ObjectStat] = {}
+            missing: dict[str, bytes] = {}
+            for address, data in wanted.items():
+                present = self._renew(address, len(data))
+                if present is None:
+                    missing[address] = data
+                else:
+                    stats[address] = present
+            stats.update(self._write_all(missing))
             _together(_fsync_folder, {self._shard(address) for address in missing})
-            return tuple(stats[address] or self._stat(address) for address in addresses)
+            return tuple(stats[address] for address in addresses)
 
     def open(self, sha256: str, start: int = 0, length: int | None = None) -> BinaryIO:
         """A stream over the object's bytes from ``start``, at most ``length`` of them; past the end it is empty."""
@@ -189,33 +190,43 @@ class LocalObjectStore:
         """Remove what was staged and last written before ``before``, left by a crash; returns how many files."""
         return staging.discard_stale(self._staging, before)
 
-    def _shard(self, sha256: str) -> Path:
-        return self._objects / sha256[:2]
+    def _shard(self, sha256: str) -> str:
+        return f"{self._objects_prefix}{sha256[:2]}"
 
     def _path(self, sha256: str) -> Path:
         return self._objects / checked_address(sha256)[:2] / sha256
 
-    def _stat(self, sha256: str) -> ObjectStat:
-        found = self._path(sha256).stat()
-        return ObjectStat(sha256, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
+    def _name(self, sha256: str) -> str:
+        """The same for a digest that we made ourselves: this is the hot path."""
+        return f"{self._objects_prefix}{sha256[:2]}/{sha256}"
 
-    def _write_all(self, contents: Mapping[str, bytes], files: dict[str, Path]) -> None:
-        """Write and fsync a staged file for each address, and note its name in ``files``."""
-        descriptors: list[int] = []
+    def _stat(self, sha256: str) -> ObjectStat:
+        return _facts(sha256, self._path(sha256).stat())
+
+    def _write_all(self, contents: Mapping[str, bytes]) -> dict[str, ObjectStat]:
+        """Write and fsync a staged file for each address, then give it that name; their facts."""
+        descriptors: dict[str, int] = {}
+        names: dict[str, str] = {}
         try:
             for address, data in contents.items():
-                descriptor, files[address] = self._create_staged()
-                descriptors.append(descriptor)
-                _write(descriptor, data)
-            _send_on_their_way(descriptors)
-            _together(os.fsync, descriptors)
+                descriptors[address], names[address] = self._create_staged()
+                _write(descriptors[address], data)
+            _send_on_their_way(descriptors.values())
+            _together(os.fsync, descriptors.values())
+            stats = {address: _facts(address, os.fstat(descriptor)) for address, descriptor in descriptors.items()}
+            for address in contents:
+                os.rename(names[address], self._name(address))  # noqa: PTH104 - the hot path: no objects for names
+                del names[address]
         finally:
-            for descriptor in descriptors:
+            for descriptor in descriptors.values():
                 os.close(descriptor)
+            for name in names.values():  # where something failed
+                os.unlink(name)  # noqa: PTH108
+        return stats
 
-    def _create_staged(self) -> tuple[int, Path]:
+    def _create_staged(self) -> tuple[int, str]:
         while True:
-            name = self._staging / f"{staging.PREFIX}{os.getpid()}-{next(self._serial)}"
+            name = f"{self._staging_prefix}{os.getpid()}-{next(self._serial)}"
             with contextlib.suppress(FileExistsError):  # left by a dead process of the same number
                 return os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _READ_ONLY), name
 
@@ -232,7 +243,7 @@ class LocalObjectStore:
         The put that made it may not have come to its fsync of the folder, or may have died before: it is done here
         again, so that what is returned is durable.
         """
-        path = self._path(sha256)
+        path = Path(self._name(sha256))
         if not path.exists():
             return None
         try:
@@ -251,7 +262,7 @@ class LocalObjectStore:
         return self._stat(sha256)
 
     @contextlib.contextmanager
-    def _locked(self, shard: Path) -> Iterator[int]:
+    def _locked(self, shard: Path | str) -> Iterator[int]:
         """Hold the lock of a shard, and its descriptor; the system frees it when the process dies."""
         descriptor = os.open(shard, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -259,6 +270,10 @@ class LocalObjectStore:
             yield descriptor
         finally:
             os.close(descriptor)
+
+
+def _facts(sha256: str, found: os.stat_result) -> ObjectStat:
+    return ObjectStat(sha256, found.st_size, datetime.fromtimestamp(found.st_mtime, UTC))
 
 
 @contextlib.contextmanager
@@ -269,7 +284,7 @@ def _wrapped(what: str) -> Iterator[None]:
         raise ArchiveError(f"{what}: {error}") from error
 
 
-def _fsync_folder(folder: Path) -> None:
+def _fsync_folder(folder: Path | str) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
@@ -283,7 +298,7 @@ def _write(descriptor: int, data: bytes) -> None:
         view = view[os.write(descriptor, view) :]
 
 
-def _send_on_their_way(descriptors: Sequence[int]) -> None:
+def _send_on_their_way(descriptors: Collection[int]) -> None:
     """Let the system begin to write all of several files, so that the first fsync does not wait for its own alone."""
     if len(descriptors) > 1:
         for descriptor in descriptors:

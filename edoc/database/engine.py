@@ -32,6 +32,9 @@ from edoc.database.errors import DatabaseError, RetryableError, UnsafeDatabaseEr
 
 OLDEST_SQLITE: Final = (3, 51, 3)
 """The first release without the WAL-reset bug."""
+CHECKPOINT_PAGES: Final = 8000
+"""Pages (4 KiB) in the write-ahead log before they are carried over into the database: pages that many commits change
+are then carried once. A crash leaves a log of about so much to be read at the next start, in well below a second."""
 POSTGRESQL_DRIVER: Final = "postgresql+psycopg"
 _READS: Final = "edoc_reads"
 _TURN: Final = "edoc_turn"
@@ -203,6 +206,7 @@ def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
         mode = cursor.fetchone()
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
     finally:
         cursor.close()
     if mode is None or mode[0] != "wal":

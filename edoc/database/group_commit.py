@@ -19,11 +19,11 @@ from itertools import count
 from threading import Lock
 from typing import Any, Final, Protocol, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, Integer, bindparam, insert, select, update
+from sqlalchemy import BigInteger, Connection, Engine, Integer, Update, bindparam, insert, select, update
 
 from edoc.database.engine import write
 from edoc.database.errors import DatabaseError, RetryableError
-from edoc.database.prepared import AnySelect, Command, KeyedQuery
+from edoc.database.prepared import AnySelect, Command, KeyedCommand, KeyedQuery
 from edoc.database.tables import AgencySequenceRow, Base
 
 MAX_BATCH: Final = 64
@@ -80,7 +80,9 @@ class Sequences:
         agencies = sorted(needed)
         found = _LOCK_SEQUENCES.rows(connection, [{"agency": each} for each in agencies])
         values = {row.agency_id: row.value for row in found}
-        _SET_SEQUENCE.run(connection, [{"agency": each, "last": values[each] + needed[each]} for each in agencies])
+        for count_needed in sorted(set(needed.values())):
+            raised = [{"agency": each} for each in agencies if needed[each] == count_needed]
+            _RAISE_SEQUENCES.run(connection, raised, by=count_needed)
         return cls({agency_id: value + 1 for agency_id, value in values.items()})
 
 
@@ -94,10 +96,17 @@ def _lock_sequences(positions: Sequence[int]) -> AnySelect:
     )
 
 
+def _raise_sequences(positions: Sequence[int]) -> Update:
+    agencies = [bindparam(f"agency{each}", type_=Integer) for each in positions]
+    return (
+        update(AgencySequenceRow)
+        .where(AgencySequenceRow.agency_id.in_(agencies))
+        .values(value=AgencySequenceRow.value + bindparam("by", type_=BigInteger))
+    )
+
+
 _LOCK_SEQUENCES: Final = KeyedQuery(_lock_sequences)
-_SET_SEQUENCE: Final = Command(
-    update(AgencySequenceRow).where(AgencySequenceRow.agency_id == bindparam("agency")).values(value=bindparam("last"))
-)
+_RAISE_SEQUENCES: Final = KeyedCommand(_raise_sequences)
 
 
 @dataclass(frozen=True)

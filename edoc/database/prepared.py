@@ -14,7 +14,8 @@ import functools
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
 from sqlalchemy import Connection, Dialect, Engine, Insert, Select, Update
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -26,6 +27,10 @@ AnySelect = Select[*tuple[Any, ...]]
 """A statement that asks for whatever columns."""
 Process = Callable[[Any], Any] | None
 """What turns a value into the driver's form or back; None where it is the same."""
+
+
+_ROWS_TOGETHER: Final = 256
+"""So that the parameters stay far below SQLite's limit of 32,766."""
 
 
 @dataclass(frozen=True)
@@ -107,27 +112,6 @@ class Query:
         return made
 
 
-class KeyedQuery:
-    """A ``SELECT`` for any number of keys at once: compiled for a few numbers, the last key filling up to the next."""
-
-    def __init__(self, build: Callable[[Sequence[int]], AnySelect]) -> None:
-        """``build`` gives the statement for keys of these positions, whose parameters end with the position."""
-        self._build = build
-        self._queries: dict[int, Query] = {}
-
-    def rows(self, connection: Connection, keys: Sequence[Mapping[str, object]]) -> list[Any]:
-        """The rows of all keys, each a mapping of parameters without their positions; in no order of theirs."""
-        if not keys:
-            return []
-        size = 1 << (len(keys) - 1).bit_length()
-        query = self._queries.get(size)
-        if query is None:
-            query = self._queries[size] = Query(self._build(range(size)))
-        filled = [*keys, *[keys[-1]] * (size - len(keys))]
-        values = {f"{name}{at}": value for at, each in enumerate(filled) for name, value in each.items()}
-        return query.rows(connection, **values)
-
-
 class Command:
     """An ``INSERT`` or ``UPDATE`` of many rows."""
 
@@ -142,13 +126,69 @@ class Command:
         if compiled is None:
             compiled = self._compiled[dialect.name] = _compile(self._statement, dialect)
         cursor: Any = connection.connection.cursor()
+        bound = [compiled.bind(row) for row in rows]
         try:
-            if len(rows) == 1:
-                cursor.execute(compiled.text, compiled.bind(rows[0]))
+            if compiled.is_positional and isinstance(self._statement, Insert):
+                _insert_together(cursor, compiled.text, bound)
+            elif len(bound) == 1:
+                cursor.execute(compiled.text, bound[0])
             else:
-                cursor.executemany(compiled.text, [compiled.bind(row) for row in rows])
+                cursor.executemany(compiled.text, bound)
         finally:
             cursor.close()
+
+
+class KeyedQuery:
+    """A ``SELECT`` for any number of keys at once: compiled for a few numbers, the last key filling up to the next."""
+
+    def __init__(self, build: Callable[[Sequence[int]], AnySelect]) -> None:
+        """``build`` gives the statement for keys of these positions, whose parameters end with the position."""
+        self._query = functools.lru_cache(maxsize=None)(lambda size: Query(build(range(size))))
+
+    def rows(self, connection: Connection, keys: Sequence[Mapping[str, object]]) -> list[Any]:
+        """The rows of all keys, each a mapping of parameters without their positions; in no order of theirs."""
+        if not keys:
+            return []
+        size = _size_for(keys)
+        return self._query(size).rows(connection, **_filled(keys, size))
+
+
+class KeyedCommand:
+    """An ``UPDATE`` for any number of keys at once, as :class:`KeyedQuery`."""
+
+    def __init__(self, build: Callable[[Sequence[int]], Update]) -> None:
+        """``build``: see :class:`KeyedQuery`."""
+        self._command = functools.lru_cache(maxsize=None)(lambda size: Command(build(range(size))))
+
+    def run(self, connection: Connection, keys: Sequence[Mapping[str, object]], **values: object) -> None:
+        """Run it for all keys; ``values`` are the parameters that do not belong to a key."""
+        if keys:
+            size = _size_for(keys)
+            self._command(size).run(connection, [{**values, **_filled(keys, size)}])
+
+
+def _size_for(keys: Sequence[object]) -> int:
+    return 1 << (len(keys) - 1).bit_length()
+
+
+def _filled(keys: Sequence[Mapping[str, object]], size: int) -> dict[str, object]:
+    """The parameters of the keys, the last one repeated up to ``size``."""
+    filled = [*keys, *[keys[-1]] * (size - len(keys))]
+    return {f"{name}{at}": value for at, each in enumerate(filled) for name, value in each.items()}
+
+
+def _insert_together(cursor: Any, text: str, rows: Sequence[tuple[Any, ...]]) -> None:  # noqa: ANN401
+    """Insert with as few statements as there are powers of two in the number of rows.
+
+    SQLite lets go of the interpreter's lock at each statement, and under load another thread takes it, while this one
+    holds the turn of all writers: the number of statements is what a batch costs in time.
+    """
+    head, values, row = text.partition(" VALUES ")
+    at = 0
+    while at < len(rows):
+        size = min(1 << (len(rows) - at).bit_length() - 1, _ROWS_TOGETHER)
+        cursor.execute(head + values + ", ".join([row] * size), list(chain.from_iterable(rows[at : at + size])))
+        at += size
 
 
 def _compile(statement: AnySelect | Insert | Update, dialect: Dialect) -> _Compiled:

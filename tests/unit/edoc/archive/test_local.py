@@ -111,9 +111,9 @@ def test_files_of_others_are_not_listed(root: Path, store: LocalObjectStore) -> 
 
 @pytest.fixture
 def log_of_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What reaches the disk, in its order: ``fsync file``, ``fsync folder``, ``link``, ``unlink``."""
+    """What reaches the disk, in its order: ``fsync file``, ``fsync folder``, ``rename``, ``link``."""
     calls: list[str] = []
-    fsync, link, unlink = os.fsync, os.link, os.unlink
+    fsync, rename, link = os.fsync, os.rename, os.link
 
     def logged_fsync(descriptor: int) -> None:
         kind = "folder" if stat_module.S_ISDIR(os.fstat(descriptor).st_mode) else "file"
@@ -124,13 +124,13 @@ def log_of_calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         calls.append("link")
         link(source, target)
 
-    def logged_unlink(path: Path) -> None:
-        calls.append("unlink")
-        unlink(path)
+    def logged_rename(source: str, target: str) -> None:
+        calls.append("rename")
+        rename(source, target)
 
     monkeypatch.setattr(os, "fsync", logged_fsync)
     monkeypatch.setattr(os, "link", logged_link)
-    monkeypatch.setattr(os, "unlink", logged_unlink)
+    monkeypatch.setattr(os, "rename", logged_rename)
     return calls
 
 
@@ -139,7 +139,7 @@ def test_bytes_are_on_the_disk_before_they_get_their_name_and_the_name_before_th
 ) -> None:
     store.put_bytes(b"a letter")
 
-    assert log_of_calls == ["fsync file", "link", "unlink", "fsync folder"]
+    assert log_of_calls == ["fsync file", "rename", "fsync folder"]
 
 
 def test_a_large_object_is_flushed_in_the_same_order(store: LocalObjectStore, log_of_calls: list[str]) -> None:
@@ -168,7 +168,7 @@ def test_many_flush_each_file_and_each_folder_once(store: LocalObjectStore, log_
     assert log_of_calls.count("fsync folder") == len({digest(each)[:2] for each in contents})
 
 
-def test_a_put_that_fails_before_its_link_leaves_nothing(
+def test_a_put_that_fails_before_its_rename_leaves_nothing(
     root: Path, store: LocalObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_descriptor: int) -> None:
