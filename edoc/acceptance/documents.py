@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple, Self
@@ -160,39 +160,49 @@ class AcceptDocument:
             warnings=self._warnings,
         )
 
-    def _statement(self, now: datetime, kind: EvidenceType) -> Evidence:
-        document = self.document
-        return Evidence(
-            identifier=uuid7(now, self.exchange.random),
-            type=kind,
-            event_time=now,
-            issuer=self.exchange.issuer.party,
-            sender=Party(document.sender.code, document.sender.name),
-            recipients=tuple(Party(each.agency.code, each.agency.name) for each in document.recipients),
-            message_kind=MessageKind.DOCUMENT,
-            document_id=document.message.document_id,
-            message_size=document.size,
-            message_sha256=document.sha256,
-        )
-
     def _take_numbers(self, sequences: Sequences) -> _Numbers:
         document = self.document
         return _Numbers(
-            sequences.take(document.sender.id), tuple(sequences.take(each.agency.id) for each in document.recipients)
+            sequences.take(document.sender.id), tuple([sequences.take(each.agency.id) for each in document.recipients])
         )
 
     def _seal_acceptance(self, now: datetime, numbers: _Numbers) -> SealedEvidence:
-        statement = self._statement(now, EvidenceType.SUBMISSION_ACCEPTANCE)
-        sender = replace(statement.sender, sequence=numbers.sender)
-        return self.exchange.issuer.seal(replace(statement, sender=sender))
+        recipients = tuple([Party(each.agency.code, each.agency.name) for each in self.document.recipients])
+        return self._seal(EvidenceType.SUBMISSION_ACCEPTANCE, now, numbers.sender, recipients, None)
 
     def _seal_consignment(self, now: datetime, numbers: _Numbers, accepted: SealedEvidence) -> SealedEvidence:
-        statement = self._statement(now + TICK, EvidenceType.CONTENT_CONSIGNMENT)
         recipients = tuple(
-            replace(party, sequence=number)
-            for party, number in zip(statement.recipients, numbers.recipients, strict=True)
+            [
+                Party(each.agency.code, each.agency.name, number)
+                for each, number in zip(self.document.recipients, numbers.recipients, strict=True)
+            ]
         )
-        return self.exchange.issuer.seal(replace(statement, recipients=recipients, previous_sha256=accepted.sha256))
+        return self._seal(EvidenceType.CONTENT_CONSIGNMENT, now + TICK, None, recipients, accepted.sha256)
+
+    def _seal(
+        self,
+        kind: EvidenceType,
+        at: datetime,
+        sequence: int | None,
+        recipients: tuple[Party, ...],
+        previous_sha256: str | None,
+    ) -> SealedEvidence:
+        exchange, document = self.exchange, self.document
+        return exchange.issuer.seal(
+            Evidence(
+                identifier=uuid7(at, exchange.random),
+                type=kind,
+                event_time=at,
+                issuer=exchange.issuer.party,
+                sender=Party(document.sender.code, document.sender.name, sequence),
+                recipients=recipients,
+                message_kind=MessageKind.DOCUMENT,
+                document_id=document.message.document_id,
+                message_size=document.size,
+                message_sha256=document.sha256,
+                previous_sha256=previous_sha256,
+            )
+        )
 
     def _add_document(self, rows: RowBatch, document_pk: UUID, now: datetime) -> None:
         document, message = self.document, self.document.message

@@ -13,7 +13,6 @@ from __future__ import annotations
 import functools
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final
 
@@ -33,27 +32,26 @@ _ROWS_TOGETHER: Final = 256
 """So that the parameters stay far below SQLite's limit of 32,766."""
 
 
-@dataclass(frozen=True)
 class _Compiled:
     """A statement in the words of one driver."""
 
-    text: str
-    is_positional: bool
-    parameters: tuple[tuple[str, Process], ...]
-    """The names of the parameters, in the driver's order."""
-    fixed: Mapping[str, Any]
-    """Values that are part of the statement."""
+    def __init__(self, compiled: SQLCompiler, dialect: Dialect) -> None:
+        types = {name: bound.type for bound, name in compiled.bind_names.items()}
+        self.text = compiled.string
+        self.is_positional = compiled.positional
+        self._names = tuple(compiled.positiontup or () if compiled.positional else types)
+        processes = [(at, _bind_process(types[name], dialect)) for at, name in enumerate(self._names)]
+        self._processes = [(at, process) for at, process in processes if process is not None]
+        self._fixed = {name: bound.value for bound, name in compiled.bind_names.items() if not bound.required}
+        """Values that are part of the statement."""
 
-    def bind(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- what the driver takes: a tuple or a dict
+    def bind(self, values: Mapping[str, Any]) -> Any:  # noqa: ANN401 -- what the driver takes: a sequence or a dict
         """The values in the form and order of the driver."""
-        given = {**self.fixed, **values} if self.fixed else values
-        bound = [given[name] if process is None else process(given[name]) for name, process in self.parameters]
-        return tuple(bound) if self.is_positional else dict(zip(self.names, bound, strict=True))
-
-    @functools.cached_property
-    def names(self) -> tuple[str, ...]:
-        """The names alone."""
-        return tuple(name for name, _ in self.parameters)
+        given = {**self._fixed, **values} if self._fixed else values
+        bound = [given[name] for name in self._names]
+        for at, process in self._processes:
+            bound[at] = process(bound[at])
+        return bound if self.is_positional else dict(zip(self._names, bound, strict=True))
 
 
 class Query:
@@ -177,7 +175,7 @@ def _filled(keys: Sequence[Mapping[str, object]], size: int) -> dict[str, object
     return {f"{name}{at}": value for at, each in enumerate(filled) for name, value in each.items()}
 
 
-def _insert_together(cursor: Any, text: str, rows: Sequence[tuple[Any, ...]]) -> None:  # noqa: ANN401
+def _insert_together(cursor: Any, text: str, rows: Sequence[Sequence[Any]]) -> None:  # noqa: ANN401
     """Insert with as few statements as there are powers of two in the number of rows.
 
     SQLite lets go of the interpreter's lock at each statement, and under load another thread takes it, while this one
@@ -195,14 +193,7 @@ def _compile(statement: AnySelect | Insert | Update, dialect: Dialect) -> _Compi
     compiled = statement.compile(dialect=dialect)
     if not isinstance(compiled, SQLCompiler):
         raise TypeError(f"{statement} is no statement with parameters")
-    types = {name: bound.type for bound, name in compiled.bind_names.items()}
-    names = compiled.positiontup if compiled.positional else list(types)
-    return _Compiled(
-        text=compiled.string,
-        is_positional=compiled.positional,
-        parameters=tuple((name, _bind_process(types[name], dialect)) for name in names or ()),
-        fixed={name: bound.value for bound, name in compiled.bind_names.items() if not bound.required},
-    )
+    return _Compiled(compiled, dialect)
 
 
 def _bind_process(kind: TypeEngine[Any], dialect: Dialect) -> Process:

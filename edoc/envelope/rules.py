@@ -114,7 +114,10 @@ def _mark_in_text(text: str) -> Iterator[str]:
 
 def _visible(text: str) -> str:
     """What a reader sees: composed, without the invisible characters by which a mark could be split."""
-    return "".join(each for each in unicodedata.normalize("NFC", text) if unicodedata.category(each) != "Cf")
+    composed = unicodedata.normalize("NFC", text)
+    if composed.isprintable():  # then none of it is invisible
+        return composed
+    return "".join(each for each in composed if unicodedata.category(each) != "Cf")
 
 
 def _upper(text: str) -> str:

@@ -37,6 +37,8 @@ _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 _Q: Final = "{" + NAMESPACE + "}"
 _SHA256_HEX_LENGTH: Final = 64
 _ATTRIBUTE_ENTITIES: Final = str.maketrans({'"': "&quot;", "\t": "&#x9;", "\n": "&#xA;", "\r": "&#xD;"})
+_ESCAPED: Final = re.compile('[&<>"\\t\\n\\r]')
+"""What must be written otherwise somewhere; almost no text has any of it."""
 _TEXT_ENTITIES: Final = {"\r": "&#xD;"}
 
 
@@ -137,20 +139,26 @@ def _read_statement(statement: etree._Element) -> Evidence:
 
 
 def _element(name: str, text: str) -> str:
-    return f"<{name}>{escape(text, _TEXT_ENTITIES)}</{name}>"
+    return f"<{name}>{_text_node(text)}</{name}>"
+
+
+def _text_node(text: str) -> str:
+    return escape(text, _TEXT_ENTITIES) if _ESCAPED.search(text) else text
 
 
 def _attribute(text: str) -> str:
+    if not _ESCAPED.search(text):
+        return text
     return text.replace("&", "&amp;").replace("<", "&lt;").translate(_ATTRIBUTE_ENTITIES)
 
 
 def _party(name: str, party: Party) -> str:
     sequence = "" if party.sequence is None else f' Sequence="{party.sequence}"'
-    return f'<{name} Code="{_attribute(party.code)}"{sequence}>{escape(party.name, _TEXT_ENTITIES)}</{name}>'
+    return f'<{name} Code="{_attribute(party.code)}"{sequence}>{_text_node(party.name)}</{name}>'
 
 
 def _reason(reason: Reason) -> str:
-    return f'<Reason Rule="{_attribute(reason.rule)}">{escape(reason.text, _TEXT_ENTITIES)}</Reason>'
+    return f'<Reason Rule="{_attribute(reason.rule)}">{_text_node(reason.text)}</Reason>'
 
 
 def _digest(sha256: str) -> str:

@@ -61,6 +61,9 @@ _XML_MEDIA_TYPE: Final = "text/xml"
 _DECLARED_SIGNED_INFO: Final = f'<ds:SignedInfo xmlns:ds="{DS}">'
 _DECLARED_PROPERTIES: Final = f'<xades:SignedProperties xmlns:xades="{XADES132}" '
 _DECLARED_DIGEST_METHOD: Final = f'<ds:DigestMethod xmlns:ds="{DS}" '
+_GAP: Final = "\0"
+"""Stands where a template has a gap: no text of a signature can hold it."""
+_EMPTY_DIGEST_VALUE: Final = "<ds:DigestValue></ds:DigestValue>"
 _DECLARED_DIGEST_VALUE: Final = f'<ds:DigestValue xmlns:ds="{DS}">'
 
 _ALL_IDS: Final = etree.XPath("//@*[translate(local-name(), 'ID', 'id') = 'id'][. != '']", smart_strings=False)
@@ -126,7 +129,7 @@ def sign(
     time = _signing_time(signing_time)
     algorithm = SignatureAlgorithm.of(key.kind, digest)
     certificate = _certificate_texts(key.certificate, key.chain, digest)
-    _check_key(key, certificate)
+    _check_key(key.kind, certificate)
     _check_places(document, parts, parent)
     _check_ids(document, parts, signature_id)
     references = [_reference(document, part, digest) for part in parts]
@@ -168,20 +171,59 @@ def seal_text(
         KeyUnavailableError: the holder of the key cannot sign now.
     """
     time = _signing_time(signing_time)
-    algorithm = SignatureAlgorithm.of(key.kind, digest)
-    certificate = _certificate_texts(key.certificate, key.chain, digest)
-    _check_key(key, certificate)
+    template = _text_template(
+        key.certificate, key.chain, key.kind, digest, element_id, tuple(claimed_roles), signature_id
+    )
+    properties_digest = digest.digest((template.canonical_properties % time).encode())
+    digests = (_base64(digest.digest(octets)), _base64(properties_digest))
+    signed_info = (template.canonical_signed_info % digests).encode()
+    value = _base64(_sign_octets(signed_info, key, template.certificate, digest))
+    return template.signature % (*digests, value, time)
+
+
+@dataclass(frozen=True)
+class _TextTemplate:
+    """Signatures made by one key over an element of one ``Id`` differ in a few values, which are gaps (``%s``) here."""
+
+    certificate: _CertificateTexts
+    canonical_properties: str
+    """SignedProperties in canonical form; the time."""
+    canonical_signed_info: str
+    """SignedInfo in canonical form; the digests of the element and of the properties."""
+    signature: str
+    """The whole; both digests, the signature value, the time."""
+
+
+@functools.lru_cache(maxsize=64)
+def _text_template(
+    certificate: x509.Certificate,
+    chain: tuple[x509.Certificate, ...],
+    kind: KeyKind,
+    digest: DigestAlgorithm,
+    element_id: str,
+    claimed_roles: tuple[str, ...],
+    signature_id: str,
+) -> _TextTemplate:
+    texts = _certificate_texts(certificate, chain, digest)
+    _check_key(kind, texts)
     if not _NCNAME.fullmatch(element_id) or not _NCNAME.fullmatch(signature_id):
         raise SignatureCreationError(f"the Id {element_id!r} or {signature_id!r} is not an NCName")
     if not all(role.isprintable() for role in claimed_roles):
         raise SignatureCreationError("a role has a character that cannot be printed")
-    references = [_Reference("#" + element_id, _EXCLUSIVE.value, digest.digest(octets), _XML_MEDIA_TYPE)]
-    properties = _signed_properties(signature_id, time, certificate, claimed_roles, references)
-    properties_digest = digest.digest(_canonical_properties(properties).encode())
-    signed_info = _signed_info(signature_id, algorithm, references, properties_digest)
-    signed = signed_info.replace("<ds:SignedInfo>", _DECLARED_SIGNED_INFO, 1).encode()
-    value = _base64(_sign_octets(signed, key, certificate, digest))
-    return _signature(signature_id, signed_info, certificate, properties, value)
+    reference = _Reference("#" + element_id, _EXCLUSIVE.value, b"", _XML_MEDIA_TYPE)
+    properties = _signed_properties(signature_id, _GAP, texts, claimed_roles, [reference])
+    signed_info = _signed_info(signature_id, SignatureAlgorithm.of(kind, digest), [reference])
+    signed_info = signed_info.replace(_EMPTY_DIGEST_VALUE, f"<ds:DigestValue>{_GAP}</ds:DigestValue>")
+    return _TextTemplate(
+        certificate=texts,
+        canonical_properties=_gapped(_canonical_properties(properties)),
+        canonical_signed_info=_gapped(signed_info.replace("<ds:SignedInfo>", _DECLARED_SIGNED_INFO, 1)),
+        signature=_gapped(_signature(signature_id, signed_info, texts, properties, _GAP)),
+    )
+
+
+def _gapped(text: str) -> str:
+    return text.replace("%", "%%").replace(_GAP, "%s")
 
 
 def _canonical_properties(text: str) -> str:
@@ -213,10 +255,10 @@ def _signing_time(moment: datetime) -> str:
 # --- the key -------------------------------------------------------------------------------------------------------
 
 
-def _check_key(key: SigningKey, certificate: _CertificateTexts) -> None:
+def _check_key(kind: KeyKind, certificate: _CertificateTexts) -> None:
     is_rsa = isinstance(certificate.public_key, rsa.RSAPublicKey)
-    if is_rsa is not (key.kind is KeyKind.RSA):
-        raise SignatureCreationError(f"the key says it is {key.kind.value}, but its certificate is for another kind")
+    if is_rsa is not (kind is KeyKind.RSA):
+        raise SignatureCreationError(f"the key says it is {kind.value}, but its certificate is for another kind")
 
 
 @functools.lru_cache(maxsize=256)
@@ -405,13 +447,8 @@ def _signature(
     )
 
 
-def _signed_info(
-    signature_id: str,
-    algorithm: SignatureAlgorithm,
-    references: Sequence[_Reference],
-    properties_digest: bytes = b"",
-) -> str:
-    """SignedInfo, the reference to SignedProperties last, its digest empty where it is not yet known.
+def _signed_info(signature_id: str, algorithm: SignatureAlgorithm, references: Sequence[_Reference]) -> str:
+    """SignedInfo, the reference to SignedProperties last and with its digest still empty.
 
     Canonical but for the namespace declarations, as is all that follows: empty elements have end tags.
     """
@@ -420,7 +457,7 @@ def _signed_info(
         _reference_xml(f'Id="{signature_id}-ref-{number}"', digest_method, reference)
         for number, reference in enumerate(references, 1)
     ]
-    properties = _Reference(f"#{signature_id}-properties", _EXCLUSIVE.value, properties_digest, "")
+    properties = _Reference(f"#{signature_id}-properties", _EXCLUSIVE.value, b"", "")
     written.append(_reference_xml(f'Type="{SIGNED_PROPERTIES_TYPE}"', digest_method, properties))
     return (
         f'<ds:SignedInfo><ds:CanonicalizationMethod Algorithm="{_EXCLUSIVE.value}"></ds:CanonicalizationMethod>'
