@@ -21,6 +21,7 @@ import functools
 import hashlib
 import io
 import re
+import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -560,12 +561,26 @@ def _check_namespaces(skeleton: bytes, root: etree._Element, limits: XmlLimits) 
             )
 
 
+class _Parsers(threading.local):
+    """One parser a thread: making one takes as long as parsing a small message, and one cannot be used by two."""
+
+    def __init__(self) -> None:
+        self.parser = etree.XMLParser(
+            resolve_entities=False,
+            no_network=True,
+            load_dtd=False,
+            huge_tree=False,
+            remove_comments=True,
+            recover=False,
+        )
+
+
+_PARSERS: Final = _Parsers()
+
+
 def _parse_skeleton(skeleton: bytes) -> etree._Element:
-    parser = etree.XMLParser(
-        resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False, remove_comments=True, recover=False
-    )
     try:
-        root = etree.fromstring(skeleton, parser)
+        root = etree.fromstring(skeleton, _PARSERS.parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         where = f"line {error.lineno}: " if isinstance(error, etree.XMLSyntaxError) else ""
         raise XmlError(
