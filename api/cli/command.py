@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import Any, NoReturn, cast
+from typing import Any, Final, NoReturn, cast
 
 import click
 
-from api.cli.errors import ExitCode
+from api.cli.errors import ExitCode, OutputFailedError, Problem
 from api.cli.language import Language, Text, language_of
-from api.cli.output import Output
+from api.cli.output import Output, finish_standard_output, give_up_standard_streams
+
+_STOPPED: Final = Problem(
+    "stopped", Text("đã bị dừng", "it was stopped"), None, Text("chạy lại", "run it again"), ExitCode.STOPPED
+)
+_WRONG_USE: Final[tuple[tuple[type[click.ClickException], str], ...]] = (
+    (click.MissingParameter, "còn thiếu"),
+    (click.NoSuchOption, "không có tùy chọn này"),
+    (click.BadParameter, "giá trị không dùng được"),
+    (click.ClickException, "gọi sai"),
+)
+"""Click's own words are English only; these say in Vietnamese of what kind they are."""
 
 
 class EdocCommand(click.Command):
@@ -38,15 +52,39 @@ def _run(output: Output, function: Callable[[], object]) -> int:
         code = function()
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
-    except Exception as error:
-        from api.cli.problems import describe
-
-        problem = describe(error)
-        if problem is None or output.debug:
-            raise
-        output.problem(problem)
-        return int(problem.exit_code)
+    except Exception as error:  # noqa: BLE001 -- whatever it is, the user is told in one line and with the right code
+        return _tell(output, error)
     return int(code) if isinstance(code, int) else int(ExitCode.GOOD)
+
+
+def _tell(output: Output, error: Exception) -> int:
+    """Say what went wrong; where in the program, if it was asked for or if nobody foresaw it. Returns the exit code."""
+    from api.cli.problems import describe
+
+    problem = describe(error)
+    if problem is None or output.debug:
+        output.trace("".join(traceback.format_exception(error)))
+    return _say(output, problem or _unforeseen(error))
+
+
+def _say(output: Output, problem: Problem) -> int:
+    """Print a problem. Returns the exit code, which is that of a failed output where not even that can be told."""
+    try:
+        output.problem(problem)
+    except OutputFailedError:
+        return int(ExitCode.INPUT_OUTPUT)
+    return int(problem.exit_code)
+
+
+def _unforeseen(error: Exception) -> Problem:
+    detail = f"{type(error).__name__}: {error}"
+    return Problem(
+        "unforeseen",
+        Text(f"lỗi chưa lường trước: {detail}", f"an error that nobody foresaw: {detail}"),
+        None,
+        Text("báo cho người phát triển, kèm các dòng trên", "report it with the lines above"),
+        ExitCode.INPUT_OUTPUT,
+    )
 
 
 class LazyGroup(click.Group):
@@ -75,19 +113,35 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, text.say(language)) for name, (_, text) in self.lazy.items()])
 
+    def make_context(self, *args: Any, **keywords: Any) -> click.Context:
+        """Read the arguments; what cannot be written (the help) is told apart from all else."""
+        with _writing():
+            return super().make_context(*args, **keywords)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 -- click's signature
+        """Call the command; its own errors never come so far, so that what fails here is the help."""
+        with _writing():
+            return super().invoke(ctx)
+
     def main(self, args: Sequence[str] | None = None, *positional: Any, **keywords: Any) -> Any:  # noqa: ANN401 -- click's signature
-        """Run the command line; a wrong call is one line as well."""
+        """Run the command line. However it ends, that is one line and one exit code, and with ``--json`` a document."""
+        arguments = list(sys.argv[1:] if args is None else args)
         keywords["standalone_mode"] = False
+        output = _output_for(arguments)
         try:
-            code = super().main(args, *positional, **keywords)
+            code = super().main(arguments, *positional, **keywords)
+            finish_standard_output()
         except click.exceptions.NoArgsIsHelpError as error:
-            error.show()
-            sys.exit(int(ExitCode.USAGE))
+            with contextlib.suppress(OSError):
+                error.show()
+            code = int(ExitCode.USAGE)
         except click.ClickException as error:
-            sys.exit(_complain(error))
+            code = _say(output, _wrong_use(error))
         except click.Abort:
-            click.echo("edoc: stopped", err=True)
-            sys.exit(130)
+            code = _say(output, _STOPPED)
+        except OutputFailedError as error:
+            code = _tell(output, error)
+        give_up_standard_streams()
         sys.exit(code if isinstance(code, int) else int(ExitCode.GOOD))
 
 
@@ -97,12 +151,36 @@ class EdocGroup(click.Group):
     command_class = EdocCommand
 
 
-def _complain(error: click.ClickException) -> int:
-    context = error.ctx if isinstance(error, click.UsageError) else None
-    hint = f". → {context.command_path} --help" if context is not None else ""
+@contextlib.contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputFailedError(error.strerror or type(error).__name__) from error
+
+
+def _output_for(arguments: Sequence[str]) -> Output:
+    """How the user wants to be told of a call that is so wrong that its options cannot be read."""
+    options = list(itertools.takewhile(lambda each: each != "--", arguments))
+    known = {each.value for each in Language}
+    spelled = [each.removeprefix("--lang=") for each in options if each.startswith("--lang=")]
+    spelled += [after for each, after in itertools.pairwise(options) if each == "--lang"]
+    return Output(
+        as_json="--json" in options,
+        language=_language(next((each for each in spelled if each in known), None)),
+        debug="--debug" in options,
+    )
+
+
+def _wrong_use(error: click.ClickException) -> Problem:
     message = " ".join(error.format_message().rstrip(".").split())
-    click.echo(f"edoc: error: {message}{hint}", err=True)
-    return int(ExitCode.USAGE) if isinstance(error, click.UsageError) else int(ExitCode.INPUT_OUTPUT)
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    path = context.command_path if context is not None else "edoc"
+    title = next(text for kind, text in _WRONG_USE if isinstance(error, kind))
+    exit_code = ExitCode.USAGE if isinstance(error, click.UsageError) else ExitCode.INPUT_OUTPUT
+    return Problem(
+        "usage", Text(f"{title}: {message}", message), None, Text(f"{path} --help", f"{path} --help"), exit_code
+    )
 
 
 def _shared_options() -> list[click.Parameter]:

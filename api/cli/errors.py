@@ -21,6 +21,8 @@ class ExitCode(IntEnum):
     """A file, the network, the service or the database failed; the same command may work later."""
     INDETERMINATE = 4
     """Nothing is known to be wrong, and not enough is known to say that all is well."""
+    STOPPED = 130
+    """Somebody pressed Ctrl-C: 128 and the number of the signal, as shells have it."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,13 @@ class CliError(Exception):
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.what.en)
         self.problem = problem
+
+
+class OutputFailedError(Exception):
+    """Standard output cannot be written: a full disk, or a reader that went away.
+
+    No ``OSError``, so that nobody takes it for trouble with a file of the command's own.
+    """
 
 
 def usage_error(code: str, what: Text, remedy: Text, where: str | None = None) -> CliError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Final
 
 import click
@@ -65,4 +67,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line on the arguments of the process."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A name that the terminal's encoding lacks must not end a command that has done its work.
+        sys.stdout.reconfigure(errors="backslashreplace")
     cli(prog_name="edoc")

@@ -1,14 +1,20 @@
 """Every word to the terminal goes through here.
 
 The rules: results go to standard output, all else to standard error. With ``--json`` standard output holds exactly one
-JSON document, also of an error. Tables and trees are drawn for a terminal only; elsewhere the same facts stand one a
-line, whole, so that other programs can read them. What came from outside is shown with its control characters made
-visible: a subject or a file name must not steer the terminal.
+JSON document, also of an error. What cannot be written to standard output ends the command; what cannot be written to
+standard error is lost, and changes nothing. Tables and trees are drawn for a terminal only; elsewhere the same facts
+stand one a line, whole, so that other programs can read them. What came from outside is shown with its control
+characters made visible: a subject or a file name must not steer the terminal.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
+import os
+import re
+import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,20 +22,20 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-import click
 from rich.console import Console, Group, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text as StyledText
 from rich.tree import Tree
 
-from api.cli.errors import Problem
+from api.cli.errors import OutputFailedError, Problem
 from api.cli.language import Language, Text
 
 Advance = Callable[[int], None]
 """Moves a progress bar on by so many steps."""
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_NOT_ASCII: Final = re.compile(r"[^\x00-\x7e]")
 _ERROR: Final = Text("lỗi", "error")
 
 
@@ -56,13 +62,28 @@ class Branch:
     below: tuple[Branch, ...] = ()
 
 
+class _Console(Console):
+    """A console that tells of a reader who went away, where rich ends the program with the code of a bad verdict."""
+
+    def on_broken_pipe(self) -> None:
+        """Called by rich in the place of the error.
+
+        Raises:
+            BrokenPipeError: always.
+        """
+        raise BrokenPipeError(errno.EPIPE, os.strerror(errno.EPIPE))
+
+
 class Output:
-    """Where a command says what it has to say."""
+    """Where a command says what it has to say.
+
+    Whatever writes to standard output raises :class:`~api.cli.errors.OutputFailedError` where that fails.
+    """
 
     def __init__(self, *, as_json: bool, language: Language, debug: bool = False) -> None:
         self.as_json, self.language, self.debug = as_json, language, debug
-        self._out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
-        self._err = Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._out = _Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self._err = _Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
     @property
     def is_terminal(self) -> bool:
@@ -76,14 +97,15 @@ class Output:
     def document(self, value: Mapping[str, object]) -> None:
         """The one JSON document of a command run with ``--json``; nothing without."""
         if self.as_json:
-            self._out.print(json.dumps(value, ensure_ascii=False, indent=2), markup=False)
+            _write(f"{_json(value)}\n")
 
     def line(self, text: str = "", *, mark: Mark | None = None, indent: int = 0, strong: bool = False) -> None:
         """A line for people; nothing with ``--json``."""
         if self.as_json:
             return
         style = "bold" if strong else ""
-        self._out.print(StyledText.assemble(" " * indent, *_marked(mark), (printable(text), style)))
+        with _standard_output():
+            self._out.print(StyledText.assemble(" " * indent, *_marked(mark), (printable(text), style)))
 
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Names and values below each other, values aligned; nothing with ``--json``."""
@@ -96,22 +118,24 @@ class Output:
         if self.as_json:
             return
         if not self._out.is_terminal:
-            for row in (columns, *rows):
-                click.echo("\t".join(printable(cell).replace("\t", " ") for cell in row))
+            lines = ("\t".join(_one_line(printable(cell)) for cell in row) for row in (columns, *rows))
+            _write("".join(f"{line}\n" for line in lines))
             return
         drawn = Table(box=None, pad_edge=False, header_style="bold", show_edge=False)
         for column in columns:
             drawn.add_column(column, overflow="fold")
         for row in rows:
             drawn.add_row(*(StyledText(printable(cell)) for cell in row))
-        self._out.print(drawn, soft_wrap=False)
+        with _standard_output():
+            self._out.print(drawn, soft_wrap=False)
 
     def tree(self, root: Branch) -> None:
         """A tree for a terminal; elsewhere the same lines, indented. Nothing with ``--json``."""
         if self.as_json:
             return
         if self._out.is_terminal:
-            self._out.print(Group(_drawn(root)), soft_wrap=False)
+            with _standard_output():
+                self._out.print(Group(_drawn(root)), soft_wrap=False)
         else:
             self._plain(root, 0)
 
@@ -123,7 +147,7 @@ class Output:
     def note(self, text: str) -> None:
         """Something said beside the result, on standard error; nothing with ``--json``."""
         if not self.as_json:
-            self._err.print(StyledText(printable(text)))
+            self._beside(StyledText(printable(text)))
 
     def problem(self, problem: Problem) -> None:
         """An error as one line: what, where, remedy. With ``--json`` also as the document on standard output."""
@@ -131,7 +155,7 @@ class Output:
         where = f" ({problem.where})" if problem.where else ""
         label = f"edoc: {_ERROR.say(self.language)}: "
         text = " ".join(printable(f"{what}{where}. → {remedy}").split())
-        self._err.print(StyledText.assemble((label, "bold red"), text))
+        self._beside(StyledText.assemble((label, "bold red"), text))
         if self.as_json:
             self.document(
                 {
@@ -145,6 +169,14 @@ class Output:
                 }
             )
 
+    def trace(self, lines: str) -> None:
+        """Where in the program an error came up, on standard error."""
+        self._beside(StyledText(printable(lines.rstrip())))
+
+    def _beside(self, text: StyledText) -> None:
+        with contextlib.suppress(OSError):
+            self._err.print(text)
+
     @contextmanager
     def progress(self, text: str, total: int) -> Iterator[Advance]:
         """A progress bar on standard error while the block runs, at a terminal only; a total of 0 is not known."""
@@ -152,14 +184,38 @@ class Output:
             yield lambda _: None
             return
         columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        with Progress(*columns, console=self._err, transient=True) as bar:
+        with Progress(*columns, console=self._err, transient=True, redirect_stdout=False) as bar:
             task = bar.add_task(printable(text), total=total or None)
             yield lambda steps: bar.advance(task, steps)
 
     def raw(self, renderable: RenderableType) -> None:
         """Something drawn elsewhere; nothing with ``--json``."""
         if not self.as_json:
-            self._out.print(renderable)
+            with _standard_output():
+                self._out.print(renderable)
+
+
+def finish_standard_output() -> None:
+    """Write out what is still held back for standard output.
+
+    Raises:
+        OutputFailedError: it cannot be written.
+    """
+    if sys.stdout is not None:
+        with _standard_output():
+            sys.stdout.flush()
+
+
+def give_up_standard_streams() -> None:
+    """Let what cannot be written any more go nowhere: Python would complain at its very end, with another code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            with contextlib.suppress(OSError):  # a stream that is no file of the system has nothing to point elsewhere
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        except (AttributeError, ValueError):  # closed before the program began, or since
+            continue
 
 
 def printable(text: str) -> str:
@@ -178,6 +234,41 @@ def display_width(text: str) -> int:
 def pad(text: str, width: int) -> str:
     """The text filled with blanks up to so many columns."""
     return text + " " * max(0, width - display_width(text))
+
+
+@contextmanager
+def _standard_output() -> Iterator[None]:
+    if sys.stdout is None:
+        raise OutputFailedError("it is closed")
+    try:
+        yield
+    except OSError as error:
+        raise OutputFailedError(error.strerror or type(error).__name__) from error
+
+
+def _write(text: str) -> None:
+    with _standard_output():
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
+
+def _json(value: Mapping[str, object]) -> str:
+    """The document; what is not ASCII stays readable, but for what could steer a terminal or is no character at all."""
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8", "surrogatepass")
+    except (AttributeError, UnicodeEncodeError):
+        return json.dumps(value, indent=2)
+    return _NOT_ASCII.sub(_json_character, text)
+
+
+def _json_character(found: re.Match[str]) -> str:
+    character = found.group()
+    return json.dumps(character)[1:-1] if unicodedata.category(character) in _INVISIBLE else character
+
+
+def _one_line(cell: str) -> str:
+    return cell.replace("\t", " ").replace("\n", " ")
 
 
 def _escaped(character: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from api.cli.errors import CliError, ExitCode, Problem
+from api.cli.errors import CliError, ExitCode, OutputFailedError, Problem
 from api.cli.language import Text
 from api.client import RefusedByExchangeError
 
@@ -112,6 +112,14 @@ def _table() -> Mapping[type[BaseException], _Entry]:
     failed, unknown = ExitCode.INPUT_OUTPUT, ExitCode.INDETERMINATE
     again = Text("lấy lại tệp từ nơi gửi", "get the file again from where it came")
     return {
+        OutputFailedError: _Entry(
+            "standard_output",
+            Text("không ghi được ra đầu ra chuẩn", "standard output cannot be written"),
+            Text(
+                "xem dung lượng đĩa, hoặc chương trình đọc sau dấu |", "look at the disk, or at the program after the |"
+            ),
+            failed,
+        ),
         OSError: _Entry(
             "input_output",
             Text("không đọc hoặc ghi được", "cannot be read or written"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import click
 import pytest
@@ -15,6 +18,7 @@ from api.cli.main import cli
 from tests.unit.api.cli.conftest import Edoc
 
 ROOT = Path(__file__).parents[4]
+PROGRAM = [sys.executable, "-m", "api.cli"]
 COMMON = {"as_json", "lang", "debug"}
 
 
@@ -71,9 +75,120 @@ def test_wrong_use_is_one_line_and_code_2(edoc: Edoc, arguments: list[str]) -> N
     assert result.stderr.count("\n") == 1
 
 
-def test_debug_shows_the_trace_of_a_known_error(edoc: Edoc, tmp_path: Path) -> None:
-    result = edoc("verify", str(tmp_path / "none"), "--trust", str(tmp_path / "none"), "--debug", code=1)
-    assert type(result.exception).__name__ == "NoTrustAnchorsError"
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["verify"], ["verify", "--nonsense", "x"], ["keys", "revoke"], ["init", "--lang", "fr"]]
+)
+def test_wrong_use_is_with_json_the_same_document_as_any_error(edoc: Edoc, arguments: list[str]) -> None:
+    result = edoc(*arguments, "--json", code=2)
+    error = json.loads(result.stdout)["error"]
+    assert set(error) == {"code", "what", "where", "remedy", "exit_code"}
+    assert (error["code"], error["exit_code"]) == ("usage", 2)
+    assert result.stderr.count("\n") == 1
+
+
+def test_wrong_use_is_told_in_the_language_that_was_asked_for(edoc: Edoc) -> None:
+    assert edoc("verify", "--lang", "vi", code=2).stderr.startswith("edoc: lỗi: còn thiếu: ")
+    assert edoc("verify", "--nonsense", "--lang=vi", code=2).stderr.startswith("edoc: lỗi: không có tùy chọn này: ")
+
+
+def test_what_stands_after_two_hyphens_is_no_option(edoc: Edoc) -> None:
+    assert edoc("verify", "--", "a", "--json", code=2).stdout == ""
+
+
+def test_debug_shows_the_trace_of_a_known_error_and_changes_no_exit_code(edoc: Edoc, tmp_path: Path) -> None:
+    result = edoc("verify", str(tmp_path / "none"), "--trust", str(tmp_path / "none"), "--debug", code=2)
+    assert "Traceback" in result.stderr
+    assert "NoTrustAnchorsError" in result.stderr
+    assert result.stderr.splitlines()[-1].startswith("edoc: error: NO TRUST ANCHORS")
+
+
+def test_an_error_that_nobody_foresaw_is_no_bad_verdict(edoc: Edoc, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise ZeroDivisionError("by nothing")
+
+    monkeypatch.setattr("api.cli.service.settings_of", fail)
+    result = edoc("init", "--json", code=3)
+    assert json.loads(result.stdout)["error"]["code"] == "unforeseen"
+    assert "Traceback" in result.stderr
+    assert "ZeroDivisionError: by nothing" in result.stderr.splitlines()[-1]
+
+
+def test_ctrl_c_is_exit_code_130_and_with_json_a_document(edoc: Edoc, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("api.cli.service.settings_of", interrupt)
+    assert edoc("init", code=130).stderr.strip() == "edoc: error: it was stopped. → run it again"
+    assert edoc.json("init", code=130)["error"]["exit_code"] == 130
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """An empty exchange that no test changes."""
+    folder = tmp_path_factory.mktemp("shared") / "home"
+    Edoc()("init", "--home", str(folder))
+    return str(folder)
+
+
+@pytest.mark.parametrize("common", [[], ["--json"], ["--debug"]])
+@pytest.mark.parametrize("arguments", [["directory", "list"], ["doctor"]])
+def test_a_full_disk_behind_standard_output_is_one_line_and_code_3(
+    home: str, arguments: list[str], common: list[str]
+) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        code, complaint = in_a_process([*arguments, "--home", home, *common], full)
+    assert code == 3, complaint
+    assert complaint.splitlines()[-1].startswith("edoc: error: standard output cannot be written: No space left")
+    assert "--debug" in common or complaint.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["keys"], ["keys", "list", "--help"]])
+def test_a_full_disk_behind_the_help_is_not_passed_over(arguments: list[str]) -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        code, complaint = in_a_process(arguments, full)
+    assert code == (2 if arguments == ["keys"] else 3), complaint  # without a subcommand the help is a complaint
+    assert "Traceback" not in complaint
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["directory", "list"], ["directory", "list", "--json"]])
+def test_a_reader_that_goes_away_is_one_line_and_code_3(home: str, arguments: list[str]) -> None:
+    where = [] if arguments == ["--help"] else ["--home", home]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as pipe:
+        code, complaint = in_a_process([*arguments, *where], pipe)
+    assert code == 3, complaint
+    expected = "edoc: error: standard output cannot be written: Broken pipe. "
+    assert complaint.startswith(expected)
+    assert complaint.count("\n") == 1
+
+
+def test_an_error_that_cannot_be_written_as_json_either_is_one_line_and_code_3() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        code, complaint = in_a_process(["verify", "--json"], full)
+    assert code == 3
+    assert complaint == "edoc: error: Missing argument 'FILE'. → edoc verify --help\n"
+
+
+def test_a_standard_error_that_cannot_be_written_changes_no_exit_code() -> None:
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        done = subprocess.run([*PROGRAM, "verify"], stdout=subprocess.PIPE, stderr=full, cwd=ROOT, check=False)
+    assert done.returncode == 2
+
+
+def in_a_process(arguments: list[str], stdout: IO[str]) -> tuple[int, str]:
+    """Run ``edoc`` as a program of its own; its exit code and standard error."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("EDOC_")}
+    done = subprocess.run(
+        [*PROGRAM, *arguments],
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env={**environment, "LC_ALL": "C.UTF-8"},
+        check=False,
+    )
+    return done.returncode, done.stderr
 
 
 def test_every_command_and_option_is_documented() -> None:

@@ -49,6 +49,20 @@ def test_with_json_standard_output_is_exactly_one_document(capsys: pytest.Captur
     assert captured.err == ""
 
 
+def test_json_steers_no_terminal_and_says_the_same(capsys: pytest.CaptureFixture[str]) -> None:
+    value = {"name": "C1 \x9b31m gnp.\u202eexe \ud800 \U000e0001 Giấy mời"}
+    english(as_json=True).document(value)
+    out = capsys.readouterr().out
+    assert json.loads(out) == value
+    assert out.isprintable() or printable(out) == out
+    assert "Giấy mời" in out
+
+
+def test_a_cell_of_a_table_is_one_cell_whatever_is_in_it(capsys: pytest.CaptureFixture[str]) -> None:
+    english().table(["a", "b"], [["x\ty", "1\n2"]])
+    assert capsys.readouterr().out == "a\tb\nx y\t1 2\n"
+
+
 def test_an_error_is_one_line_and_with_json_a_document(capsys: pytest.CaptureFixture[str]) -> None:
     what = Text("hỏng\nnặng", "broken\nbadly")
     problem = Problem("broken", what, "a\x1bfile", Text("sửa", "mend it"), ExitCode.BAD)
