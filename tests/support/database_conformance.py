@@ -4,17 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
+from uuid import UUID
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Column, Engine, Integer, MetaData, String, Table, insert, select, text, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Uuid,
+    bindparam,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.exc import StatementError
 
 from edoc.database.engine import open_engine, read, retry, write
 from edoc.database.errors import DatabaseError, RetryableError, RowConflictError, SchemaVersionError
 from edoc.database.migrate import is_current, upgrade
+from edoc.database.prepared import Command, KeyedCommand, KeyedQuery, Query
 from edoc.database.tables import Base
 from edoc.database.types import UtcDateTime
 
@@ -25,6 +44,38 @@ THINGS = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(20), nullable=False),
     Column("at", UtcDateTime),
+)
+SAMPLES = Table(
+    "samples",
+    _metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("at", UtcDateTime),
+    Column("day", Date),
+    Column("flag", Boolean),
+    Column("number", BigInteger),
+    Column("body", LargeBinary),
+)
+SAMPLE = {
+    "id": UUID(int=7),
+    "at": datetime(2018, 7, 2, 8, 30, 0, 123456, tzinfo=UTC),
+    "day": date(2018, 7, 2),
+    "flag": True,
+    "number": 1 << 40,
+    "body": b"\x00\xff",
+}
+INSERT_THINGS = Command(insert(THINGS))
+THING = Query(select(THINGS.c.id, THINGS.c.name).where(THINGS.c.id == bindparam("thing")))
+THINGS_NAMED = KeyedQuery(
+    lambda positions: select(THINGS.c.id).where(
+        THINGS.c.name.in_([bindparam(f"name{each}", type_=String) for each in positions])
+    )
+)
+RAISE_THINGS = KeyedCommand(
+    lambda positions: (
+        update(THINGS)
+        .where(THINGS.c.id.in_([bindparam(f"thing{each}", type_=Integer) for each in positions]))
+        .values(name=bindparam("to"))
+    )
 )
 HANOI = timezone(timedelta(hours=7))
 
@@ -190,3 +241,76 @@ class DatabaseConformance:
         assert retry(insert_at_last, sleep=waits.append) == "done"
         assert waits == sorted(waits)
         assert len(waits) == 2
+
+    @pytest.mark.parametrize("sample", [SAMPLE, {**dict.fromkeys(SAMPLE), "id": UUID(int=8)}])
+    def test_a_prepared_statement_writes_and_reads_the_values_that_core_does(
+        self, engine: Engine, sample: dict[str, object]
+    ) -> None:
+        with write(engine) as connection:
+            Command(insert(SAMPLES)).run(connection, [sample])
+        with read(engine) as connection:
+            by_core = connection.execute(select(SAMPLES)).one()
+            [by_query] = Query(select(SAMPLES)).rows(connection)
+
+        assert by_core._asdict() == by_query._asdict() == sample
+
+    @pytest.mark.parametrize("count", [1, 2, 7, 300])
+    def test_as_many_rows_as_were_given_are_written(self, engine: Engine, count: int) -> None:
+        rows = [{"id": number, "name": f"name {number}", "at": None} for number in range(count)]
+        with write(engine) as connection:
+            INSERT_THINGS.run(connection, rows)
+
+        with read(engine) as connection:
+            assert connection.scalars(select(THINGS.c.name).order_by(THINGS.c.id)).all() == [
+                row["name"] for row in rows
+            ]
+
+    @pytest.mark.parametrize("count", [0, 1, 2, 3, 9])
+    def test_a_keyed_query_finds_the_rows_of_all_its_keys_and_no_others(self, engine: Engine, count: int) -> None:
+        with write(engine) as connection:
+            INSERT_THINGS.run(connection, [{"id": each, "name": f"name {each}", "at": None} for each in range(20)])
+            found = THINGS_NAMED.rows(connection, [{"name": f"name {each}"} for each in range(count)])
+
+        assert sorted(row.id for row in found) == list(range(count))
+
+    @pytest.mark.parametrize("count", [0, 1, 3, 8])
+    def test_a_keyed_command_changes_the_rows_of_all_its_keys_and_no_others(self, engine: Engine, count: int) -> None:
+        with write(engine) as connection:
+            INSERT_THINGS.run(connection, [{"id": each, "name": "old", "at": None} for each in range(10)])
+            RAISE_THINGS.run(connection, [{"thing": each} for each in range(count)], to="new")
+
+        with read(engine) as connection:
+            changed = connection.scalars(select(THINGS.c.id).where(THINGS.c.name == "new").order_by(THINGS.c.id)).all()
+        assert changed == list(range(count))
+
+    def test_a_fetch_sees_what_was_committed_and_leaves_the_next_transaction_whole(self, engine: Engine) -> None:
+        def write_and_fail() -> None:
+            with write(engine) as connection:
+                INSERT_THINGS.run(connection, [{"id": 1, "name": "one", "at": None}])
+                assert THING.fetch(engine, thing=1) == []  # another connection: not yet there for it
+                raise ZeroDivisionError
+
+        assert THING.fetch(engine, thing=1) == []
+        with pytest.raises(ZeroDivisionError):
+            write_and_fail()
+        assert THING.fetch(engine, thing=1) == []
+        with write(engine) as connection:
+            INSERT_THINGS.run(connection, [{"id": 1, "name": "one", "at": None}])
+        assert THING.fetch(engine, thing=1) == [(1, "one")]
+
+    def test_errors_of_prepared_statements_are_the_same_as_of_others(self, engine: Engine) -> None:
+        with write(engine) as connection:
+            INSERT_THINGS.run(connection, [{"id": 1, "name": "one", "at": None}])
+
+        with pytest.raises(RowConflictError), write(engine) as connection:
+            INSERT_THINGS.run(connection, [{"id": 1, "name": "another", "at": None}])
+        with pytest.raises(DatabaseError) as caught, write(engine) as connection:
+            INSERT_THINGS.run(connection, [{"id": 2, "name": None, "at": None}])
+        assert type(caught.value) is DatabaseError
+        with pytest.raises(DatabaseError, match="nowhere"):
+            Query(select(Table("nowhere", MetaData(), Column("id", Integer)))).fetch(engine)
+        with pytest.raises(DatabaseError), read(engine) as connection:
+            INSERT_THINGS.run(connection, [{"id": 2, "name": "two", "at": None}])
+
+        assert THING.fetch(engine, thing=1) == [(1, "one")]
+        assert THING.fetch(engine, thing=2) == []
