@@ -6,11 +6,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Engine, insert, select, text, update
+from sqlalchemy import Engine, func, insert, select, text, update
 
 from edoc.database.engine import open_engine, read, write
 from edoc.database.errors import DatabaseUnavailableError, RetryableError, UnsafeDatabaseError
 from edoc.database.migrate import is_current
+from edoc.database.prepared import Command, Query
 from edoc.database.tables import DirectoryVersionRow
 from tests.support.database_conformance import DatabaseConformance
 from tests.support.servers import PostgresqlServer
@@ -95,6 +96,27 @@ def test_a_connection_cut_in_the_middle_is_unavailable_and_the_next_works(engine
 
     with read(engine) as connection:
         assert connection.scalars(select(DirectoryVersionRow.id).where(DirectoryVersionRow.id == 8)).all() == []
+
+
+def test_a_prepared_statement_on_a_cut_connection_is_unavailable_and_the_next_works(engine: Engine) -> None:
+    row = {"id": 8, "version": 0}
+
+    def cut_and_insert() -> None:
+        with write(engine) as connection:
+            victim = connection.scalar(text("SELECT pg_backend_pid()"))
+            with write(engine) as other:
+                other.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": victim})
+            Command(insert(DirectoryVersionRow)).run(connection, [row])
+
+    with pytest.raises(DatabaseUnavailableError):
+        cut_and_insert()
+    with pytest.raises(DatabaseUnavailableError):
+        Query(select(func.pg_terminate_backend(func.pg_backend_pid()).label("ended"))).fetch(engine)
+
+    assert Query(select(DirectoryVersionRow.id).where(DirectoryVersionRow.id == 8)).fetch(engine) == []
+    with write(engine) as connection:
+        Command(insert(DirectoryVersionRow)).run(connection, [row])
+    assert Query(select(DirectoryVersionRow.id).where(DirectoryVersionRow.id == 8)).fetch(engine) == [(8,)]
 
 
 def test_a_connection_cut_while_it_rested_goes_unnoticed(engine: Engine) -> None:
