@@ -11,10 +11,13 @@ import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from edoc.evidence.issuer import EvidenceIssuer
+from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
 from keys.store import DigestAlgorithm
 from signing.algorithms import SignatureAlgorithm
 from signing.asice import ContainerFile, SourceStream, write_container
@@ -47,6 +50,24 @@ CHANGES = {
     "role": ("Văn thư &amp; lưu".encode(), "Văn thư &amp; lưv".encode()),
 }
 """What is covered by each reference: bytes in the file, and the same with one of them changed."""
+
+EVIDENCE_KEYS = ("RSA-2048", "RSA-4096", "P-256", "P-384")
+ISSUER = Party("H29", 'Trục liên thông "văn bản" <Thành phố> & 100%s')
+STATEMENT = Evidence(
+    identifier=UUID("01900000-0000-7000-8000-000000000001"),
+    type=EvidenceType.CONTENT_CONSIGNMENT,
+    event_time=SIGNING_TIME,
+    issuer=ISSUER,
+    sender=Party("H29.1", "Văn phòng\r\n\tỦy ban", 7),
+    recipients=(Party("H29.31", "Ủy ban nhân dân Phường 1", 3),),
+    message_kind=MessageKind.DOCUMENT,
+    document_id="H29.1,2026,%d &amp; %%",
+    message_size=10_240,
+    message_sha256="ab" * 32,
+    previous_sha256="cd" * 32,
+)
+EVIDENCE_CHANGES = ((b"H29.31", b"H29.32"), (b"2026-03-02T01:15:00Z", b"2026-03-02T01:15:01Z"))
+"""The statement, and the signing time among the signed properties."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +116,11 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     made = Corpus(tmp_path_factory.mktemp("signed"))
     for algorithm, kind in KEYS.items():
         _add_all(made, algorithm, signing_key(kind))
+    for kind in EVIDENCE_KEYS:
+        body = EvidenceIssuer(ISSUER, signing_key(kind)).seal(STATEMENT).body
+        made.add(f"evidence/{kind}", body)
+        for old, new in EVIDENCE_CHANGES:
+            made.add(f"evidence/{kind}/{old.decode()}", _changed(body, old, new))
     made.judge()
     return made
 
@@ -176,6 +202,16 @@ def test_both_judges_refuse_every_letter_with_one_byte_changed(
     verdicts = {change: corpus.verdicts[_name(algorithm, case, change)] for change in _changes(algorithm, case)}
     accepted = {change: said for change, said in verdicts.items() if "OK" in (said.xmlsec1, said.jdk)}
     assert not accepted
+
+
+@pytest.mark.parametrize("kind", EVIDENCE_KEYS)
+def test_both_judges_accept_the_evidence_that_is_sealed_as_text_and_refuse_it_changed(
+    corpus: Corpus, kind: str
+) -> None:
+    assert corpus.verdicts[f"evidence/{kind}"] == Verdicts("OK", "OK")
+    for old, _ in EVIDENCE_CHANGES:
+        changed = corpus.verdicts[f"evidence/{kind}/{old.decode()}"]
+        assert "OK" not in {changed.xmlsec1, changed.jdk}, old
 
 
 # --- containers ----------------------------------------------------------------------------------------------------
