@@ -249,10 +249,25 @@ def load_client_settings() -> ClientSettings:
     Raises:
         SettingsError: with everything that is wrong.
     """
+    problems = list(_unknown_variables())
     try:
-        return ClientSettings()
+        settings = ClientSettings()
     except ValidationError as error:
-        raise SettingsError(tuple(_problems(error))) from None
+        problems.extend(_problems(error))
+        raise SettingsError(tuple(problems)) from None
+    if problems:
+        raise SettingsError(tuple(problems))
+    return settings
+
+
+def state_folder() -> Path:
+    """Where the commands of this user keep what must outlive them (``XDG_STATE_HOME``).
+
+    Raises:
+        RuntimeError: the user has no home folder.
+    """
+    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    return (named if named.is_absolute() else Path.home() / ".local" / "state") / "edoc"
 
 
 def _find_home(given: object) -> Path:

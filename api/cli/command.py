@@ -13,13 +13,10 @@ from typing import Any, Final, NoReturn, cast
 
 import click
 
-from api.cli.errors import ExitCode, OutputFailedError, Problem
+from api.cli.errors import STOPPED, UNFORESEEN, ExitCode, OutputFailedError, Problem
 from api.cli.language import Language, Text, language_of
 from api.cli.output import Output, finish_standard_output, give_up_standard_streams
 
-_STOPPED: Final = Problem(
-    "stopped", Text("đã bị dừng", "it was stopped"), None, Text("chạy lại", "run it again"), ExitCode.STOPPED
-)
 _WRONG_USE: Final[tuple[tuple[type[click.ClickException], str], ...]] = (
     (click.MissingParameter, "còn thiếu"),
     (click.NoSuchOption, "không có tùy chọn này"),
@@ -59,12 +56,12 @@ def _run(output: Output, function: Callable[[], object]) -> int:
 
 def _tell(output: Output, error: Exception) -> int:
     """Say what went wrong; where in the program, if it was asked for or if nobody foresaw it. Returns the exit code."""
-    from api.cli.problems import describe
+    from api.cli.problems import problem_of
 
-    problem = describe(error)
-    if problem is None or output.debug:
+    problem = problem_of(error)
+    if output.debug or problem.code == UNFORESEEN:
         output.trace("".join(traceback.format_exception(error)))
-    return _say(output, problem or _unforeseen(error))
+    return _say(output, problem)
 
 
 def _say(output: Output, problem: Problem) -> int:
@@ -74,17 +71,6 @@ def _say(output: Output, problem: Problem) -> int:
     except OutputFailedError:
         return int(ExitCode.INPUT_OUTPUT)
     return int(problem.exit_code)
-
-
-def _unforeseen(error: Exception) -> Problem:
-    detail = f"{type(error).__name__}: {error}"
-    return Problem(
-        "unforeseen",
-        Text(f"lỗi chưa lường trước: {detail}", f"an error that nobody foresaw: {detail}"),
-        None,
-        Text("báo cho người phát triển, kèm các dòng trên", "report it with the lines above"),
-        ExitCode.INPUT_OUTPUT,
-    )
 
 
 class LazyGroup(click.Group):
@@ -138,7 +124,7 @@ class LazyGroup(click.Group):
         except click.ClickException as error:
             code = _say(output, _wrong_use(error))
         except click.Abort:
-            code = _say(output, _STOPPED)
+            code = _say(output, STOPPED)
         except OutputFailedError as error:
             code = _tell(output, error)
         give_up_standard_streams()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Final
 
 from api.cli.language import Text
 
@@ -35,6 +36,13 @@ class Problem:
     where: str | None
     remedy: Text
     exit_code: ExitCode
+
+
+STOPPED: Final = Problem(
+    "stopped", Text("đã bị dừng", "it was stopped"), None, Text("chạy lại", "run it again"), ExitCode.STOPPED
+)
+UNFORESEEN: Final = "unforeseen"
+"""The code of an error that nobody foresaw: where in the program it came up is always shown."""
 
 
 class CliError(Exception):

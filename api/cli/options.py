@@ -24,6 +24,11 @@ _NO_TOKEN: Final = Text("chưa có mã truy cập", "there is no token")
 _NO_TOKEN_REMEDY: Final = Text(
     "chỉ tệp chứa mã bằng --token-file, hoặc đặt EDOC_TOKEN", "name a file with it by --token-file, or set EDOC_TOKEN"
 )
+_NO_SUCH_TOKEN: Final = Text("đó không phải là mã truy cập", "this is no token")
+_NO_URL: Final = Text("địa chỉ của trục không dùng được", "this is no address of an exchange")
+_NO_URL_REMEDY: Final = Text(
+    "viết như https://truc.example.vn (--url hoặc EDOC_URL)", "write it as https://edoc.example.vn (--url or EDOC_URL)"
+)
 _NO_PASSWORD: Final = Text("chưa có mật khẩu của khóa", "the key's password is not given")
 _NO_PASSWORD_REMEDY: Final = Text(
     "chỉ tệp mật khẩu bằng --password-file", "name a file with it by --password-file, or answer at a terminal"
@@ -77,7 +82,7 @@ def open_client(url: str | None, token_file: Path | None, ca_file: Path | None) 
     """A client of the exchange that the options name.
 
     Raises:
-        CliError: there is no token.
+        CliError: there is no token, it cannot be one, or the address is none.
         SecretFileError: the token's file cannot be read, or others can read it.
     """
     from api.bootstrap import read_secret
@@ -92,7 +97,12 @@ def open_client(url: str | None, token_file: Path | None, ca_file: Path | None) 
         token = settings.token.get_secret_value()
     else:
         raise usage_error("no_token", _NO_TOKEN, _NO_TOKEN_REMEDY)
-    return Client(url or settings.url, token, ca_file=ca_file or settings.ca_file)
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise usage_error("no_token", _NO_SUCH_TOKEN, _NO_TOKEN_REMEDY, str(file) if file else "EDOC_TOKEN")
+    address = settings.url if url is None else url
+    if not address.startswith(("http://", "https://")):
+        raise usage_error("url", _NO_URL, _NO_URL_REMEDY, address)
+    return Client(address, token, ca_file=ca_file or settings.ca_file)
 
 
 def open_key(key: Path, password_file: Path | None) -> MemoryKey:

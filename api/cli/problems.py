@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Final
 
-from api.cli.errors import CliError, ExitCode, OutputFailedError, Problem
+from api.cli.errors import UNFORESEEN, CliError, ExitCode, OutputFailedError, Problem
 from api.cli.language import Text
 from api.client import RefusedByExchangeError
 
@@ -41,6 +41,18 @@ def describe(error: BaseException) -> Problem | None:
     detail = _detail(error)
     what = Text(f"{entry.title.vi}: {detail}", f"{entry.title.en}: {detail}")
     return Problem(entry.code, what, None, entry.remedy, entry.exit_code)
+
+
+def problem_of(error: Exception) -> Problem:
+    """What the user is told about any error, also one that nobody foresaw."""
+    detail = f"{type(error).__name__}: {error}"
+    return describe(error) or Problem(
+        UNFORESEEN,
+        Text(f"lỗi chưa lường trước: {detail}", f"an error that nobody foresaw: {detail}"),
+        None,
+        Text("báo cho người phát triển, kèm các dòng trên", "report it with the lines above"),
+        ExitCode.INPUT_OUTPUT,
+    )
 
 
 def find_entry(kind: type[BaseException]) -> _Entry | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +23,15 @@ if TYPE_CHECKING:
 
 _LEAST_DIGITS: Final = 2
 """Numbers below ten are written 01 to 09 (Decree 30/2020 Appendix I, II.3)."""
+_NEEDED: Final = {
+    "recipients": "--to",
+    "number": "--number",
+    "notation": "--notation",
+    "subject": "--subject",
+    "signer": "--signer",
+    "files": "--file",
+}
+"""What a letter cannot be built without."""
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 
 
@@ -51,15 +59,25 @@ def send(output: Output, **given: Any) -> None:
     With --key it is sealed here, with the agency's own seal, and the key never leaves this machine. Without, the
     exchange seals it with the agency's seal, if it holds that and the token allows it.
     """
+    from api.cli.files import check_readable
+    from api.cli.outgoing import LOOK_FIRST, check_new_files, explained, send_command, until_receipt
+
+    _check_ways(given)
+    check_new_files(given["receipt"], given["save"])
+    for path in given["files"] if given["message"] is None else [given["message"]]:
+        check_readable(path)
+    letter = _letter(given) if given["message"] is None else None
     with open_client(given["url"], given["token_file"], given["ca_file"]) as client:
-        if given["message"] is not None:
-            receipt = _send_file(client, given)
-        elif given["key"] is not None:
-            receipt = _seal_and_send(client, given)
+        if letter is None or given["key"] is not None:
+            message = given["message"] if letter is None else _sealed_letter(client, letter, given)
+            ours = letter is not None and given["save"] is None
+            with until_receipt(message, send_command(message, given), ours=ours):
+                receipt = _keep(output, client.submit(message), given["receipt"])
         else:
-            receipt = _have_sealed(client, _letter(given))
-    _keep_receipt(receipt, given["receipt"])
-    _show_receipt(output, receipt, given["receipt"])
+            with explained(LOOK_FIRST):
+                receipt = _keep(output, _have_sealed(client, letter), given["receipt"])
+    if given["receipt"] is not None:
+        _show_receipt(output, receipt, given["receipt"])
 
 
 @click.command(cls=EdocCommand)
@@ -70,47 +88,62 @@ def send(output: Output, **given: Any) -> None:
 @click.option("--description", help="Why; a refusal (02) must say it.")
 @click.option("--recipient", help="Which recipient is meant, where the sender of the document reports (13).")
 @click.option("--receipt", type=click.Path(path_type=Path), help="A new file for the exchange's sealed receipt.")
+@click.option("--save", type=click.Path(path_type=Path), help="A new file for the sealed report that is sent (--key).")
 def status(output: Output, document: str, code: str, **given: Any) -> None:
     """Report the state CODE of DOCUMENT: 03 accepted, 02 refused, 04 assigned, 05 in handling, 06 finished, ...
 
     With --key the report is sealed here; without, by the exchange with the agency's seal that it holds.
     """
+    from api.cli.outgoing import LOOK_AT_STATES, check_new_files, explained, send_command, until_receipt
+
+    _check_save(given)
+    check_new_files(given["receipt"], given["save"])
     description, recipient = given["description"], given["recipient"]
     with open_client(given["url"], given["token_file"], given["ca_file"]) as client:
-        if given["key"] is None:
-            receipt = client.report_status(document, code, description, recipient)
+        if given["key"] is not None:
+            message = _sealed_status(client, document, code, given)
+            with until_receipt(message, send_command(message, given), ours=given["save"] is None):
+                receipt = _keep(output, client.submit_status(message), given["receipt"])
         else:
-            key = open_key(given["key"], given["password_file"])
-            receipt = client.submit_status(_sealed_status(client, document, code, key, description, recipient))
-    _keep_receipt(receipt, given["receipt"])
-    _show_receipt(output, receipt, given["receipt"])
+            with explained(LOOK_AT_STATES):
+                receipt = _keep(output, client.report_status(document, code, description, recipient), given["receipt"])
+    if given["receipt"] is not None:
+        _show_receipt(output, receipt, given["receipt"])
 
 
-def _send_file(client: Client, given: Mapping[str, Any]) -> SubmissionReceipt:
-    if given["files"] or given["recipients"] or given["subject"]:
+def _check_ways(given: Mapping[str, Any]) -> None:
+    """No option may be passed over in silence because another way was chosen."""
+    if given["message"] is None:
+        _check_save(given)
+        return
+    fixed = [option for name, option in {**_NEEDED, "key": "--key", "save": "--save"}.items() if given[name]]
+    if fixed:
+        options = ", ".join(fixed)
         raise usage_error(
             "contradiction",
-            Text("một thông điệp đã ký thì không thêm gì được", "nothing can be added to a message that is sealed"),
-            Text("bỏ --to, --file, --subject", "leave out --to, --file, --subject"),
+            Text("một thông điệp đã ký thì gửi nguyên như thế", "a message that is sealed is sent as it is"),
+            Text(f"bỏ {options}, hoặc bỏ tên tệp thông điệp", f"leave out {options}, or the message's file"),
         )
-    return client.submit(given["message"])
 
 
-def _seal_and_send(client: Client, given: Mapping[str, Any]) -> SubmissionReceipt:
-    """Seal into a file and send that: a lost answer is asked for again with the very same bytes."""
+def _check_save(given: Mapping[str, Any]) -> None:
+    if given["save"] is not None and given["key"] is None:
+        raise usage_error(
+            "contradiction",
+            Text("chỉ lưu được thông điệp ký tại máy này", "only a message that is sealed here can be saved"),
+            Text("thêm --key, hoặc bỏ --save", "add --key, or leave out --save"),
+        )
+
+
+def _sealed_letter(client: Client, letter: Letter, given: Mapping[str, Any]) -> Path:
+    """The letter, sealed here, and on the disk before anything is sent."""
     from api.cli.drafts import document_message, sealed
-    from api.cli.files import new_file
+    from api.cli.outgoing import keep_sealed
 
-    letter = _letter(given)
     key = open_key(given["key"], given["password_file"])
     now = datetime.now(UTC)
     message = document_message(letter, _code_of(key), _contacts(client), now)
-    with tempfile.TemporaryDirectory(prefix="edoc-") as folder:
-        path = given["save"] or Path(folder) / "message.edxml"
-        with new_file(path) as file:
-            for chunk in sealed(message, key, now):
-                file.write(chunk)
-        return client.submit(path)
+    return keep_sealed(sealed(message, key, now), given["save"], f"{letter.number}-{letter.notation}", now)
 
 
 def _have_sealed(client: Client, letter: Letter) -> SubmissionReceipt:
@@ -121,37 +154,30 @@ def _have_sealed(client: Client, letter: Letter) -> SubmissionReceipt:
     return client.submit_files(letter.metadata(), [FileUpload(path.name, kind, path) for path, kind in files])
 
 
-def _sealed_status(
-    client: Client, document: str, code: str, key: MemoryKey, description: str | None, recipient: str | None
-) -> bytes:
+def _sealed_status(client: Client, document: str, code: str, given: Mapping[str, Any]) -> Path:
+    """The report, sealed here and on the disk before anything is sent."""
     from api.cli.drafts import sealed, status_message
+    from api.cli.outgoing import keep_sealed
 
-    known = client.document(document)
-    own = _code_of(key)
+    key = open_key(given["key"], given["password_file"])
+    known, own = client.document(document), _code_of(key)
     addressee = known["senderCode"]
     if str(addressee).upper() == own.upper():
         codes = [each["recipientCode"] for each in known["deliveries"]]
-        addressee = recipient or (codes[0] if len(codes) == 1 else None)
+        addressee = given["recipient"] or (codes[0] if len(codes) == 1 else None)
         if addressee is None:
             raise _missing("--recipient")
     contact = _contacts(client).get(own.upper())
     name = contact.name if contact is not None else own
     now = datetime.now(UTC)
-    return b"".join(sealed(status_message(known, code, (own, name), str(addressee), now, description), key, now))
+    message = status_message(known, code, (own, name), str(addressee), now, given["description"])
+    return keep_sealed(sealed(message, key, now), given["save"], f"status-{code}", now)
 
 
 def _letter(given: Mapping[str, Any]) -> Letter:
     from api.cli.drafts import Letter
 
-    needed = {
-        "recipients": "--to",
-        "number": "--number",
-        "notation": "--notation",
-        "subject": "--subject",
-        "signer": "--signer",
-        "files": "--file",
-    }
-    missing = [option for name, option in needed.items() if not given[name]]
+    missing = [option for name, option in _NEEDED.items() if not given[name]]
     if missing:
         raise _missing(", ".join(missing))
     names = ("recipients", "notation", "type_name", "subject", "signer", "position", "place", "files")
@@ -202,11 +228,15 @@ def _contacts(client: Client) -> Mapping[str, Contact]:
             return contacts
 
 
-def _keep_receipt(receipt: SubmissionReceipt, path: Path | None) -> None:
+def _keep(output: Output, receipt: SubmissionReceipt, path: Path | None) -> SubmissionReceipt:
+    """Put the receipt where it was asked for; else what is printed is all that the user has of it."""
     from api.cli.files import write_new
 
     if path is not None:
         write_new(path, receipt.evidence)
+    else:
+        _show_receipt(output, receipt, None)
+    return receipt
 
 
 def _show_receipt(output: Output, receipt: SubmissionReceipt, path: Path | None) -> None:

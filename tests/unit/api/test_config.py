@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from api.config import ArchiveKind, ClientSettings, Settings, load_client_settings, load_settings
+from api.config import ArchiveKind, ClientSettings, Settings, load_client_settings, load_settings, state_folder
 from api.errors import SettingsError
 
 DOCUMENTATION = Path(__file__).parents[3] / "docs" / "configuration.md"
@@ -139,6 +139,22 @@ def test_a_client_reads_where_the_exchange_is(monkeypatch: pytest.MonkeyPatch) -
     assert settings.url == "https://exchange.example"
     assert "edoc_secret" not in repr(settings)
     load_settings()  # and the server does not take the client's variables for mistakes
+
+
+def test_a_misspelt_variable_is_told_to_clients_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDOC_TOKENFILE", "x")
+    with pytest.raises(SettingsError, match="EDOC_TOKENFILE"):
+        load_client_settings()
+
+
+def test_what_outlives_a_command_lies_where_the_system_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/officer")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert state_folder() == Path("/home/officer/.local/state/edoc")
+    monkeypatch.setenv("XDG_STATE_HOME", "relative")  # to be ignored, says the XDG base directory specification
+    assert state_folder() == Path("/home/officer/.local/state/edoc")
+    monkeypatch.setenv("XDG_STATE_HOME", "/var/lib/officer")
+    assert state_folder() == Path("/var/lib/officer/edoc")
 
 
 def test_every_setting_is_documented_with_its_default() -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api.cli.files import MAX_NAME_BYTES, new_file, replace_file, safe_name, write_new
+from api.cli.files import MAX_NAME_BYTES, check_new, new_file, replace_file, safe_name, write_new
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,30 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
         write_new(tmp_path / "link", b"second")
     assert path.read_bytes() == b"first"
     assert {each.name for each in tmp_path.iterdir()} == {"a", "link"}
+
+
+def test_without_links_in_the_file_system_a_file_appears_whole_and_overwrites_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.link", refuse)
+    path = tmp_path / "a"
+    write_new(path, b"first")
+    assert path.read_bytes() == b"first"
+    with pytest.raises(FileExistsError), new_file(tmp_path / "b"):
+        (tmp_path / "b").write_bytes(b"meanwhile")
+    assert (tmp_path / "b").read_bytes() == b"meanwhile"
+    assert {each.name for each in tmp_path.iterdir()} == {"a", "b"}
+
+
+def test_whether_a_file_could_be_made_is_told_by_its_own_name_and_leaves_nothing(tmp_path: Path) -> None:
+    check_new(tmp_path / "a")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(FileNotFoundError) as raised:
+        check_new(tmp_path / "none" / "a")
+    assert raised.value.filename == str(tmp_path / "none" / "a")
 
 
 def test_what_appears_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
