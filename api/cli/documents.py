@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
+from api.cli.choices import CONSIGNED, DocumentIdentifier, StatusCode
 from api.cli.command import EdocCommand
 from api.cli.errors import ExitCode, Problem
 from api.cli.language import Text
@@ -22,14 +25,15 @@ if TYPE_CHECKING:
 
 _MAX_PAGE: Final = 200
 _CLIP: Final = 70
+_WRONG_QUERY: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 
 
 @click.command(cls=EdocCommand)
 @server_options
-@click.option("--state", help="Only this state: consigned, or two digits such as 03.")
+@click.option("--state", type=StatusCode(CONSIGNED), help="Only this state: consigned, or a code such as 03.")
 @click.option("--since", type=Moment(), help="Only what came at this time or later.")
 @click.option("--until", type=Moment(), help="Only what came before this time.")
-@click.option("--type", help="Only this document type.")
+@click.option("--type", help="Only this document type, such as Giấy mời.")
 @click.option("--sender", help="Only from the agency of this code.")
 @click.option("--priority", type=click.IntRange(0, 4), help="Only of this urgency: 0 normal to 3 express.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most lines.")
@@ -37,8 +41,10 @@ def inbox(
     output: Output, url: str | None, token_file: Path | None, ca_file: Path | None, limit: int, **given: Any
 ) -> None:
     """List what has come in, newest first. Looking hands nothing over."""
+    from api.cli.choices import listed_type
     from api.cli.names import priority_name, state_name
 
+    given["type"] = listed_type(given["type"] or "") or given["type"]
     filters = {name: each.isoformat() if isinstance(each, datetime) else each for name, each in given.items()}
     with open_client(url, token_file, ca_file) as client:
         items, more = _collect(lambda **page: client.inbox(**filters, **page), limit)
@@ -68,6 +74,8 @@ def inbox(
         ],
     )
     _say_more(output, more=more)
+    if not items and given["type"] is not None:
+        _say_types(output, given["type"])
 
 
 @click.command(cls=EdocCommand)
@@ -103,7 +111,7 @@ def sent(output: Output, url: str | None, token_file: Path | None, ca_file: Path
 
 @click.command(cls=EdocCommand)
 @server_options
-@click.argument("document")
+@click.argument("document", type=DocumentIdentifier())
 def show(output: Output, url: str | None, token_file: Path | None, ca_file: Path | None, document: str) -> None:
     """Show DOCUMENT: what it says, its files, deliveries, evidence and reported states. Hands nothing over."""
     with open_client(url, token_file, ca_file) as client:
@@ -116,7 +124,7 @@ def show(output: Output, url: str | None, token_file: Path | None, ca_file: Path
 
 @click.command(cls=EdocCommand)
 @server_options
-@click.argument("document")
+@click.argument("document", type=DocumentIdentifier())
 @click.option(
     "--to", "folder", type=click.Path(path_type=Path), default=Path(), help="Folder to write into; else here."
 )
@@ -157,7 +165,7 @@ def fetch(
 
 @click.command(cls=EdocCommand)
 @server_options
-@click.argument("document")
+@click.argument("document", type=DocumentIdentifier())
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The new file; else <number>.asice here.")
 def export(
     output: Output, url: str | None, token_file: Path | None, ca_file: Path | None, document: str, out: Path | None
@@ -241,20 +249,46 @@ def _download(output: Output, path: Path, size: int, sha256: str, load: _Load) -
 
 
 def _collect(load: Callable[..., Page], limit: int) -> tuple[list[Mapping[str, Any]], bool]:
-    """At most ``limit`` items over as many pages as it takes, and whether there are more."""
+    """At most ``limit`` items over as many pages as it takes, and whether there are more.
+
+    Raises:
+        CliError: the exchange knows no such filter, which is wrong use and no verdict.
+    """
     items: list[Mapping[str, Any]] = []
     cursor: str | None = None
     while True:
-        page = load(limit=min(_MAX_PAGE, limit - len(items)), cursor=cursor)
+        page = _page(load, min(_MAX_PAGE, limit - len(items)), cursor)
         items.extend(page.items)
         cursor = page.next
         if cursor is None or len(items) >= limit:
             return items, cursor is not None
 
 
+def _page(load: Callable[..., Page], limit: int, cursor: str | None) -> Page:
+    from api.cli.errors import CliError
+    from api.cli.problems import problem_of
+    from api.client import RefusedByExchangeError
+
+    try:
+        return load(limit=limit, cursor=cursor)
+    except RefusedByExchangeError as error:
+        if error.status not in _WRONG_QUERY:
+            raise
+        raise CliError(replace(problem_of(error), exit_code=ExitCode.USAGE)) from error
+
+
 def _say_more(output: Output, *, more: bool) -> None:
     if more:
         output.note(output.say(Text("Còn nữa: tăng --limit", "There is more: raise --limit")))
+
+
+def _say_types(output: Output, name: str) -> None:
+    """Say which names there are, where nothing came with one that is in no list; it could have come all the same."""
+    from api.cli.choices import listed_type, type_names
+
+    if listed_type(name) is None:
+        text = Text("{name} không phải là loại văn bản nào trong: {names}", "{name} is no type of the list: {names}")
+        output.note(output.say(text, name=name, names=", ".join(type_names())))
 
 
 def _show_document(output: Output, known: Mapping[str, Any]) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
+from typing import Final
 
 import click
 
+_AS_SHOWN: Final = ("%d/%m/%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S")
+
 
 class Moment(click.ParamType[datetime]):
-    """``2026-11-24``, ``2026-11-24T08:30`` or with a zone, ``2026-11-24T01:30:00Z``."""
+    """``2026-11-24``, ``2026-11-24T08:30`` or with a zone, ``2026-11-24T01:30:00Z``; or as :func:`shown` has it."""
 
     name = "time"
 
@@ -18,11 +22,19 @@ class Moment(click.ParamType[datetime]):
 
         if isinstance(value, datetime):
             return value
-        try:
-            moment = datetime.fromisoformat(str(value))
-        except ValueError:
+        moment = _read(str(value).strip())
+        if moment is None:
             self.fail(f"{value} is no time; write 2026-11-24T08:30 (Vietnam time) or with a zone", param, ctx)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=VIETNAM)
+
+
+def _read(text: str) -> datetime | None:
+    with contextlib.suppress(ValueError):
+        return datetime.fromisoformat(text)
+    for form in _AS_SHOWN:
+        with contextlib.suppress(ValueError):
+            return datetime.strptime(text, form)  # noqa: DTZ007 -- the caller adds the zone
+    return None
 
 
 def shown(moment: str | datetime | None) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from api.cli.choices import DocumentIdentifier, DocumentTypeName, StatusCode
 from api.cli.command import EdocCommand
 from api.cli.errors import CliError, usage_error
 from api.cli.language import Text
@@ -32,7 +33,7 @@ _NEEDED: Final = {
     "files": "--file",
 }
 """What a letter cannot be built without."""
-_DAY: Final = click.DateTime(["%Y-%m-%d"])
+_DAY: Final = click.DateTime(["%Y-%m-%d", "%d/%m/%Y"])
 
 
 @click.command(cls=EdocCommand)
@@ -42,7 +43,9 @@ _DAY: Final = click.DateTime(["%Y-%m-%d"])
 @click.option("--to", "recipients", multiple=True, help="Code of a receiving agency; may be repeated.")
 @click.option("--number", help="Number of the document, such as 15.")
 @click.option("--notation", help="Notation of the document, such as CV-SNV.")
-@click.option("--type", "type_name", default="Công văn", show_default=True, help="Name of the document type.")
+@click.option(
+    "--type", "type_name", type=DocumentTypeName(), default="Công văn", show_default=True, help="The document's type."
+)
 @click.option("--subject", help="What it is about (trích yếu).")
 @click.option("--signer", help="Who signed it.")
 @click.option("--position", help="The signer's position.")
@@ -83,8 +86,8 @@ def send(output: Output, **given: Any) -> None:
 @click.command(cls=EdocCommand)
 @server_options
 @key_options
-@click.argument("document")
-@click.argument("code")
+@click.argument("document", type=DocumentIdentifier())
+@click.argument("code", type=StatusCode())
 @click.option("--description", help="Why; a refusal (02) must say it.")
 @click.option("--recipient", help="Which recipient is meant, where the sender of the document reports (13).")
 @click.option("--receipt", type=click.Path(path_type=Path), help="A new file for the exchange's sealed receipt.")

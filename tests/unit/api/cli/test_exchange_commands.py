@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -135,3 +137,50 @@ def test_a_call_without_a_token_or_with_a_bad_one_is_wrong_use(edoc: Edoc, city:
     bad.chmod(0o600)
     assert "401" in edoc("inbox", "--token-file", str(bad), code=2).stderr
     del city
+
+
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--state", "zz"], "consigned, 01, 02, 03"),
+        (["--state", "99"], "consigned, 01, 02, 03"),
+        (["--priority", "9"], "0<=x<=4"),
+        (["--since", "yesterday"], "2026-11-24T08:30"),
+        (["--until", "31/02/2026"], "2026-11-24T08:30"),
+        (["--limit", "0"], "x>=1"),
+        (["--sender", "nobody"], "nobody"),
+    ],
+)
+def test_a_filter_that_is_none_is_wrong_use_and_says_what_there_is(
+    edoc: Edoc, city: City, options: list[str], named: str
+) -> None:
+    result = edoc("inbox", *city.as_agency(DEPARTMENT), *options, "--json", code=2)
+    assert named in json.loads(result.stdout)["error"]["what"]
+    assert result.stderr.count("\n") == 1
+
+
+def test_filters_are_read_as_people_type_them(edoc: Edoc, city: City, sent: dict[str, Any]) -> None:
+    def listed(*options: str) -> list[str]:
+        return [each["document"] for each in edoc.json("inbox", *city.as_agency(OTHER), *options)["items"]]
+
+    assert sent["document"] in listed("--type", unicodedata.normalize("NFD", "CÔNG  văn"))
+    assert sent["document"] in listed("--since", "01/01/2026", "--until", "31/12/2099 23:59:59")
+    assert listed("--state", "3") == []
+    nothing = edoc("inbox", *city.as_agency(OTHER), "--type", "Công vặn")
+    assert "Công văn, Công điện" in nothing.stderr
+
+
+def test_a_type_or_a_state_that_there_is_not_is_told_before_anything_is_built(edoc: Edoc, city: City) -> None:
+    wrong = edoc("send", *city.as_agency(OFFICE), "--type", "Thư tay", code=2)
+    assert "Công văn, Công điện" in wrong.stderr
+    document = "00000000-0000-0000-0000-000000000000"
+    assert "01, 02, 03" in edoc("status", *city.as_agency(OFFICE), document, "accepted", code=2).stderr
+
+
+@pytest.mark.parametrize("command", [["show"], ["fetch"], ["export"], ["status"]])
+@pytest.mark.parametrize("document", ["", "../agencies", "H29.1,2026/11/24,01/CV-VP"])
+def test_what_is_no_identifier_of_a_document_is_wrong_use(
+    edoc: Edoc, city: City, command: list[str], document: str
+) -> None:
+    rest = ["03"] if command == ["status"] else []
+    assert "edoc inbox" in edoc(*command, *city.as_agency(OFFICE), document, *rest, code=2).stderr

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from itertools import count
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import pytest
@@ -275,7 +276,7 @@ def test_options_that_would_change_nothing_are_wrong_use(
         ["send", str(message), *own, "--number", "7"],
         ["send", str(message), *own, "--save", str(tmp_path / "x")],
         ["send", *own, *parts(tmp_path / "a.txt"), "--save", str(tmp_path / "x")],
-        ["status", *own, "x", "03", "--save", str(tmp_path / "x")],
+        ["status", *own, str(UUID(int=0)), "03", "--save", str(tmp_path / "x")],
     ):
         assert "leave out" in edoc(*call, code=2).stderr
 
