@@ -153,6 +153,7 @@ def run(output: Output, home: Path | None) -> int:
             [*edoc_command(), name, "--home", str(settings.home), *shared],
             env=child_environment(),
             stdout=None if name == "serve" else subprocess.DEVNULL,
+            process_group=0,  # Ctrl-C reaches this process alone, which stops the two in order, once
             preexec_fn=_end_with_parent,  # noqa: PLW1509 -- this process has one thread, and prctl takes no lock
         )
         for name in ("serve", "worker")
