@@ -19,6 +19,7 @@ from api.cli.moments import Moment, shown
 from api.cli.output import Branch, Mark, Output
 
 if TYPE_CHECKING:
+    from api.cli.recognition import Foreign
     from edoc.audit.model import AuditReport, Check
 
 MAX_LISTED: Final = 3
@@ -38,7 +39,7 @@ _KINDS: Final = {
     "document": Text("văn bản (edXML)", "document message (edXML)"),
     "status": Text("thông điệp trạng thái (edXML)", "status message (edXML)"),
     "evidence": Text("chứng cứ của trục liên thông", "evidence of the exchange"),
-    "signed_xml": Text("tệp XML có chữ ký số", "signed XML"),
+    "signed_xml": Text("tệp XML khác", "another XML file"),
     "unknown": Text("không nhận ra", "not recognised"),
 }
 _CHECKS: Final = {
@@ -57,12 +58,12 @@ _CHECKS: Final = {
 _WRONG: Final = {
     "format": "tệp hỏng, hoặc không phải tệp của trục liên thông",
     "container_seal": "gói đã bị sửa sau khi trục ký, hoặc không phải do trục ký",
-    "message_seal": "nội dung đã bị sửa sau khi ký, hoặc chữ ký không hợp lệ",
+    "message_seal": "không có chữ ký, chữ ký không hợp lệ, hoặc nội dung đã bị sửa sau khi ký",
     "message_sender": "người ký không phải là cơ quan ghi trong văn bản",
     "attachment": "tệp đính kèm không phải là tệp trong thông điệp đã ký",
     "evidence_seal": "chứng cứ đã bị sửa, hoặc không phải do trục cấp",
     "evidence_link": "chuỗi chứng cứ bị đứt: có phần bị sửa hoặc bị mất",
-    "status_seal": "thông điệp trạng thái đã bị sửa, hoặc chữ ký không hợp lệ",
+    "status_seal": "thông điệp trạng thái đã bị sửa, hoặc chữ ký không có hay không hợp lệ",
     "status_link": "trạng thái không thuộc về văn bản này",
     "completeness": "thiếu hoặc thừa tệp",
     "time": "không biết thời điểm",
@@ -99,24 +100,43 @@ _MAX_FACT: Final = 160
 @click.option("--at", type=Moment(), help="Judge as of this time instead of now (Vietnam time unless a zone is named).")
 @click.option("--all", "everything", is_flag=True, help="List every check, also where many are good.")
 def verify(output: Output, file: Path, trust: Path | None, at: datetime | None, *, everything: bool) -> ExitCode:
-    """Judge an export (.asice), a message (.edxml), evidence or another signed XML file.
+    """Judge an export (.asice), a message (.edxml), evidence or another signed XML file; - is standard input.
 
     Needs no server and no database: only the file and the certificates that you trust. Exit code 0: it holds;
     1: it does not; 4: not enough is known.
     """
+    from api.cli.recognition import HEAD_BYTES, plain_file, recognise
     from api.cli.trusted import read_audit_trust
+    from api.config import Settings
     from edoc.audit.files import verify_file
     from edoc.audit.model import AuditTime
     from signing.xml import FileSource
 
     now = datetime.now(UTC)
     believed = read_audit_trust(trust, at or now)
-    source = FileSource.of(file)
     time = AuditTime(at or now, given=at is not None)
-    with output.progress(file.name, total=0) as advance:
-        report = verify_file(source, file.name, believed, time, progress=lambda _: advance(1))
+    with plain_file(file, Settings.model_fields["max_verification_bytes"].default) as path:
+        source = FileSource.of(path)
+        foreign = recognise(source.read(0, HEAD_BYTES))
+        if foreign is not None:
+            return _show_foreign(output, file, foreign, time.at)
+        with output.progress(file.name, total=0) as advance:
+            report = verify_file(source, file.name, believed, time, progress=lambda _: advance(1))
     show_report(output, str(file), report, time.at, everything=everything)
     return _EXIT_CODES[report.verdict.value]
+
+
+def _show_foreign(output: Output, file: Path, foreign: Foreign, at: datetime) -> ExitCode:
+    """Say what a file is that nothing could be a verdict on but that it is the wrong one."""
+    from edoc.audit.model import AuditReport, Check, CheckName, FileKind, Outcome
+
+    check = Check(CheckName.FORMAT, file.name, Outcome.BAD, f"this is {foreign.what.en}", foreign.advice.en)
+    output.document(report_document(str(file), AuditReport(FileKind.UNKNOWN, (check,)), at))
+    title = Text("SAI: không phải tệp kiểm tra được ở đây", "BAD: no file that can be verified here")
+    output.line(output.say(title), mark=Mark.BAD, strong=True)
+    output.line(f"{file}: {output.say(foreign.what)}", indent=2)
+    output.line(f"→ {output.say(foreign.advice)}", indent=4)
+    return ExitCode.BAD
 
 
 def show_report(output: Output, file: str, report: AuditReport, at: datetime, *, everything: bool = False) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import json
+import os
 import shutil
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from api.cli.demo.tampering import forge_copy
 from api.cli.drafts import Letter, document_message, sealed
+from api.cli.errors import CliError
+from api.cli.main import cli
+from api.cli.recognition import HEAD_BYTES, STANDARD_INPUT, plain_file, recognise
 from api.client import Client
 from tests.unit.api.cli.conftest import City, Edoc
 
@@ -77,6 +85,77 @@ def test_a_message_alone_verifies_and_a_changed_one_does_not(
 def test_what_is_no_file_of_the_exchange_is_bad(edoc: Edoc, city: City, tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x").write_bytes(content)
     assert edoc.json("verify", str(tmp_path / "x"), "--trust", city.trust, code=1)["verdict"] == "bad"
+
+
+@pytest.mark.parametrize(
+    ("content", "english", "vietnamese"),
+    [
+        (b"", "an empty file", "tệp rỗng"),
+        (b"%PDF-1.7\n%\xe2", "a PDF document", "tệp PDF"),
+        (gzip.compress(b"<a/>"), "a gzip file", "tệp nén gzip"),
+        (b"7z\xbc\xaf\x27\x1c\x00", "a compressed archive", "tệp nén"),
+        (b"f.txt".ljust(257, b"\0") + b"ustar\x00", "a tar archive", "gói tar"),
+        (b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "an office document", "tệp văn phòng"),
+        (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an office document", "tệp văn phòng"),
+        (b"\x89PNG\r\n\x1a\n", "a picture", "tệp ảnh"),
+        (b"-----BEGIN CERTIFICATE-----\n", "a certificate, CRL or key (PEM)", "chứng thư số, CRL hoặc khóa"),
+        (b"\n<!DOCTYPE html>", "a web page (HTML)", "trang web"),
+        (b"BEGIN:VCALENDAR\r\n", "a calendar file", "tệp lịch"),
+        (b"Thong bao", "neither XML nor an export", "không phải XML"),
+    ],
+)
+def test_a_file_of_another_kind_is_named_for_what_it_is(
+    edoc: Edoc, city: City, tmp_path: Path, content: bytes, english: str, vietnamese: str
+) -> None:
+    (tmp_path / "x").write_bytes(content)
+    call = ["verify", str(tmp_path / "x"), "--trust", city.trust]
+    assert f"x: {english}" in edoc(*call, code=1).stdout
+    assert f"x: {vietnamese}" in edoc(*call, "--lang", "vi", code=1).stdout
+    report = edoc.json(*call, code=1)
+    assert (report["kind"], report["verdict"], len(report["checks"])) == ("unknown", "bad", 1)
+    assert f"this is {english}" in report["checks"][0]["reason"]
+    assert report["checks"][0]["remedy"]
+
+
+def test_a_key_file_and_a_crl_are_named_for_what_they_are(edoc: Edoc, city: City) -> None:
+    seal = city.stage.actors["H29.1"].folder / "seal.p12"
+    assert "a key file" in edoc("verify", str(seal), "--trust", city.trust, code=1).stdout
+    crl = next((Path(city.trust) / "crls").iterdir())
+    assert "a certificate or CRL" in edoc("verify", str(crl), "--trust", city.trust, code=1).stdout
+
+
+def test_xml_and_zip_are_looked_into_however_they_begin(export: Path) -> None:
+    assert recognise(export.read_bytes()[:HEAD_BYTES]) is None
+    for start in (b"<a", b"\xef\xbb\xbf<?xml", b"\n  <a", b"\xff\xfe<\0", b"\0<", b"PK\x05\x06"):
+        assert recognise(start) is None
+
+
+def test_what_comes_through_a_pipe_is_judged_like_a_file(edoc: Edoc, city: City, export: Path, tmp_path: Path) -> None:
+    call = ["verify", "-", "--trust", city.trust, "--json"]
+    piped = CliRunner().invoke(cli, call, input=export.read_bytes())
+    assert (piped.exit_code, json.loads(piped.stdout)["verdict"]) == (0, "good")
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=lambda: (tmp_path / "pipe").write_bytes(export.read_bytes()))
+    writer.start()
+    assert edoc.json("verify", str(tmp_path / "pipe"), "--trust", city.trust)["verdict"] == "good"
+    writer.join()
+    nothing = CliRunner().invoke(cli, call, input=b"")
+    assert (nothing.exit_code, json.loads(nothing.stdout)["verdict"]) == (1, "bad")
+
+
+def test_a_pipe_is_read_up_to_its_limit_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"x" * 101)))
+    with pytest.raises(CliError, match="are read through a pipe"), plain_file(STANDARD_INPUT, 100):
+        pytest.fail("it was read")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("path", ["/", "/dev/null", "/dev/zero"])
+def test_a_folder_or_a_device_is_wrong_use(edoc: Edoc, city: City, path: str) -> None:
+    result = edoc("verify", path, "--trust", city.trust, code=2)
+    assert "name a file" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 def test_without_trust_anchors_there_is_no_verdict(edoc: Edoc, export: Path, tmp_path: Path) -> None:
