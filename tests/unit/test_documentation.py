@@ -7,11 +7,13 @@ import re
 import sys
 from collections.abc import Iterator
 from configparser import ConfigParser
-from importlib.metadata import packages_distributions
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 from typing import Final
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 FOLDERS: Final = ("api", "edoc", "keys", "schemas", "signing")
@@ -50,6 +52,19 @@ def _imported(path: Path) -> Iterator[str]:
             yield from (alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module is not None and node.level == 0:
             yield node.module.partition(".")[0]
+
+
+def test_what_is_locked_installs_on_the_oldest_python_that_is_promised() -> None:
+    promised = _setup()["options"]["python_requires"]
+    assert promised.startswith(">=3.11,")
+    refused = {}
+    for file in ("requirements.txt", "requirements-dev.txt"):
+        for name in _locked(file):
+            with suppress(PackageNotFoundError):  # locked for another platform
+                wanted = metadata(name).get("Requires-Python")
+                if wanted and not SpecifierSet(wanted).contains("3.11.0"):
+                    refused[name] = wanted
+    assert refused == {}
 
 
 def test_page_of_dependencies_has_one_line_for_each_and_no_other() -> None:
