@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -20,7 +20,10 @@ from api.cli.output import Output
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from edoc.directory.loader import AgencyEntry
     from edoc.directory.model import Agency, Directory
+
+_KINDS: Final = ("city", "office", "department", "district", "ward")
 
 
 @click.group(cls=EdocGroup)
@@ -55,7 +58,8 @@ def database(home: Path | None) -> Iterator[Engine]:
 @click.option("--valid-from", type=Moment(), help="The day from which the new agencies exist; else today.")
 def load(output: Output, home: Path | None, file: Path, valid_from: datetime | None) -> None:
     """Enter the agencies of a list that are not there yet (CSV: code,old_code,parent_code,kind,name,name_en)."""
-    read, added = enter_agencies(home, file, valid_from)
+    entries = read_agencies(file)
+    read, added = len(entries), enter_agencies(home, entries, valid_from)
     output.document({"file": str(file), "read": read, "added": added})
     output.line(
         output.say(
@@ -66,30 +70,36 @@ def load(output: Output, home: Path | None, file: Path, valid_from: datetime | N
     )
 
 
-def enter_agencies(home: Path | None, file: Path, valid_from: datetime | None) -> tuple[int, int]:
-    """Enter the agencies of a list; returns how many it has and how many of them were new.
+def read_agencies(file: Path) -> Sequence[AgencyEntry]:
+    """The agencies of a list.
 
     Raises:
-        DirectoryFileError: the list cannot be read; nothing was entered.
+        DirectoryFileError: it is not in UTF-8, or no list.
+        OSError: it cannot be read.
     """
-    from edoc.database.engine import write
     from edoc.directory.errors import DirectoryFileError
     from edoc.directory.loader import read_agency_list
-    from edoc.directory.repository import add_agencies
-    from edoc.vietnam import vietnam_date
 
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DirectoryFileError(f"{file} is not UTF-8: {error}") from error
-    entries = read_agency_list(text.splitlines())
+    return read_agency_list(text.splitlines())
+
+
+def enter_agencies(home: Path | None, entries: Sequence[AgencyEntry], valid_from: datetime | None) -> int:
+    """Enter the agencies of a list that are not there yet; returns how many those were."""
+    from edoc.database.engine import write
+    from edoc.directory.repository import add_agencies
+    from edoc.vietnam import vietnam_date
+
     with database(home) as engine, write(engine) as connection:
-        return len(entries), add_agencies(connection, entries, vietnam_date(valid_from or datetime.now(UTC)))
+        return add_agencies(connection, entries, vietnam_date(valid_from or datetime.now(UTC)))
 
 
 @directory.command("list")
 @home_option
-@click.option("--kind", help="Only this kind: city, office, department, district, ward.")
+@click.option("--kind", type=click.Choice(_KINDS), help="Only agencies of this kind.")
 @click.option("--find", help="Only codes and names that contain this text.")
 def list_(output: Output, home: Path | None, kind: str | None, find: str | None) -> None:
     """List the agencies."""

@@ -14,7 +14,7 @@ import click
 
 from api.cli.choices import CONSIGNED, DocumentIdentifier, StatusCode
 from api.cli.command import EdocCommand
-from api.cli.errors import ExitCode, Problem
+from api.cli.errors import CliError, ExitCode, Problem, usage_error
 from api.cli.language import Text
 from api.cli.moments import Moment, shown
 from api.cli.options import open_client, server_options
@@ -147,11 +147,18 @@ def fetch(
 
     Each file is checked against its digest and on the disk when the command ends. Nothing is overwritten.
     """
+    from api.cli.files import check_new
+
+    if not (message or attachments or evidence):
+        raise _nothing_wanted()
     written: list[Mapping[str, object]] = []
     with open_client(url, token_file, ca_file) as client:
         known = client.document(document)
+        wanted = _wanted(client, known, message=message, attachments=attachments)
         folder.mkdir(parents=True, exist_ok=True)
-        for name, size, sha256, load in _wanted(client, known, message=message, attachments=attachments):
+        for name, *_ in wanted:  # before the handover, which cannot be taken back
+            check_new(folder / name)
+        for name, size, sha256, load in wanted:
             written.append(_download(output, folder / name, size, sha256, load))
         if evidence:
             for each in client.evidence(document):
@@ -185,6 +192,14 @@ def export(
 
 
 _Load = Callable[[BinaryIO, "Progress"], None]
+
+
+def _nothing_wanted() -> CliError:
+    return usage_error(
+        "contradiction",
+        Text("không còn gì để nhận", "nothing is left to be fetched"),
+        Text("bỏ --no-message hoặc --no-attachments, hoặc thêm --evidence", "leave out a --no-..., or add --evidence"),
+    )
 
 
 def _wanted(
@@ -233,7 +248,6 @@ class _Hashing:
 def _download(output: Output, path: Path, size: int, sha256: str, load: _Load) -> Mapping[str, object]:
     from typing import cast
 
-    from api.cli.errors import CliError
     from api.cli.files import new_file
 
     with new_file(path) as file, output.progress(path.name, size) as advance:
@@ -265,7 +279,6 @@ def _collect(load: Callable[..., Page], limit: int) -> tuple[list[Mapping[str, A
 
 
 def _page(load: Callable[..., Page], limit: int, cursor: str | None) -> Page:
-    from api.cli.errors import CliError
     from api.cli.problems import problem_of
     from api.client import RefusedByExchangeError
 

@@ -114,7 +114,8 @@ def open_key(key: Path, password_file: Path | None) -> MemoryKey:
     """
     from keys.pkcs12 import read_pkcs12
 
-    return read_pkcs12(key, password_of(password_file, str(key)))
+    # Nobody is asked for the password of a file that is not there: reading it says so.
+    return read_pkcs12(key, password_of(password_file, str(key)) if key.is_file() else b"")
 
 
 def password_of(password_file: Path | None, whose: str, *, confirm: bool = False) -> bytes:

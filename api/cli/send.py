@@ -100,6 +100,7 @@ def status(output: Output, document: str, code: str, **given: Any) -> None:
     from api.cli.outgoing import LOOK_AT_STATES, check_new_files, explained, send_command, until_receipt
 
     _check_save(given)
+    _check_reason(code, given["description"])
     check_new_files(given["receipt"], given["save"])
     description, recipient = given["description"], given["recipient"]
     with open_client(given["url"], given["token_file"], given["ca_file"]) as client:
@@ -135,6 +136,17 @@ def _check_save(given: Mapping[str, Any]) -> None:
             "contradiction",
             Text("chỉ lưu được thông điệp ký tại máy này", "only a message that is sealed here can be saved"),
             Text("thêm --key, hoặc bỏ --save", "add --key, or leave out --save"),
+        )
+
+
+def _check_reason(code: str, description: str | None) -> None:
+    from edoc.envelope.rules import needs_description
+
+    if needs_description(code) and not (description or "").strip():
+        raise usage_error(
+            "missing_option",
+            Text(f"trạng thái {code} phải nêu lý do", f"the state {code} must give its reason"),
+            Text("thêm --description", "add --description"),
         )
 
 

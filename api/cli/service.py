@@ -46,14 +46,15 @@ def init(
     output: Output, home: Path | None, key: Path | None, password_file: Path | None, agencies: Path | None
 ) -> None:
     """Make an exchange in a home folder, or bring an old one to this version. What is there stays as it is."""
-    from api.cli.directory import enter_agencies
+    from api.cli.directory import enter_agencies, read_agencies
     from api.cli.options import open_key
     from api.cli.setup import set_up
 
     settings = settings_of(home)
+    entries = read_agencies(agencies) if agencies is not None else ()
     own_key = open_key(key, password_file) if key is not None else None
     done = set_up(settings, datetime.now(UTC), own_key)
-    added = enter_agencies(settings.home, agencies, None)[1] if agencies is not None else 0
+    added = enter_agencies(settings.home, entries, None) if entries else 0
     output.document({"home": str(done.home), "made": list(done.made), "agencies_added": added})
     output.line(output.say(Text("Trục liên thông: {home}", "Exchange: {home}"), home=done.home), mark=Mark.GOOD)
     if "authority" in done.made:
@@ -146,6 +147,7 @@ def run(output: Output, home: Path | None) -> int:
     For more machines, run edoc serve and edoc worker on each, over one PostgreSQL and one object store.
     """
     settings = settings_of(home)
+    _check_before_start(settings)
     stop = _stop_event()
     shared = ["--json"] if output.as_json else ["--lang", output.language.value]
     children = [
@@ -166,7 +168,8 @@ def run(output: Output, home: Path | None) -> int:
             child.send_signal(signal.SIGTERM)
     codes = [child.wait(settings.stop_timeout_seconds + 10) for child in children]
     if asked:
-        return int(ExitCode.GOOD) if not any(codes) else int(ExitCode.INPUT_OUTPUT)
+        # One that was stopped before it had begun, and so before it heeds the signal, had nothing in hand.
+        return int(ExitCode.GOOD if set(codes) <= {0, -signal.SIGTERM} else ExitCode.INPUT_OUTPUT)
     return ended if ended in set(ExitCode) and ended else int(ExitCode.INPUT_OUTPUT)
 
 
@@ -183,8 +186,8 @@ def child_environment() -> Mapping[str, str]:
 
 
 def _check_before_start(settings: Settings) -> None:
-    """Build the program once and close it: what is wrong is said in one line, where gunicorn would say it in a trace
-    of each of its workers.
+    """Build the program once and close it: what is wrong is said in one line and once, where gunicorn would say it in a
+    trace of each of its workers, and service and worker each for itself.
 
     Raises:
         ApiError, KeysError, EdocError: whatever keeps the exchange from working.

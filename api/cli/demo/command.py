@@ -56,12 +56,12 @@ def demo(output: Output, home: Path, *, keep: bool, small: bool) -> ExitCode:
         Story(stage, exchange, narrator).play()
         if not (keep and narrator.all_held):
             _stop(narrator, exchange)
+        kept = exchange.is_running
+        staging.mark(root, {"url": exchange.url, "pid": exchange.process.pid} if kept else {})
+        _finish(narrator, stage, exchange if kept else None)
     except BaseException:
         exchange.stop()
         raise
-    kept = exchange.is_running
-    staging.mark(root, {"url": exchange.url, "pid": exchange.process.pid} if kept else {})
-    _finish(narrator, stage, exchange if kept else None)
     return ExitCode.GOOD if narrator.all_held else ExitCode.BAD
 
 

@@ -60,6 +60,14 @@ def start(home: Path, log: Path) -> RunningExchange:
             text=True,
             start_new_session=True,
         )
+    try:
+        return _ready(process, log)
+    except BaseException:
+        process.terminate()
+        raise
+
+
+def _ready(process: subprocess.Popen[str], log: Path) -> RunningExchange:
     deadline = time.monotonic() + START_SECONDS
     assert process.stdout is not None  # noqa: S101 -- a pipe was asked for
     url = _read_url(process.stdout, deadline)

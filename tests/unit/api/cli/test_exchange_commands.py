@@ -7,6 +7,7 @@ import json
 import unicodedata
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -184,3 +185,27 @@ def test_what_is_no_identifier_of_a_document_is_wrong_use(
 ) -> None:
     rest = ["03"] if command == ["status"] else []
     assert "edoc inbox" in edoc(*command, *city.as_agency(OFFICE), document, *rest, code=2).stderr
+
+
+def test_what_stands_in_the_way_is_told_before_a_document_is_handed_over(
+    edoc: Edoc, city: City, sent: dict[str, Any], tmp_path: Path
+) -> None:
+    own = city.as_agency(OTHER)
+    (tmp_path / "thư.txt").touch()
+    in_the_way = edoc("fetch", *own, sent["document"], "--to", str(tmp_path), code=3)
+    assert "thư.txt: it exists already" in in_the_way.stderr
+    assert [each.name for each in tmp_path.iterdir()] == ["thư.txt"]
+    edoc("fetch", *own, sent["document"], "--to", str(tmp_path), "--no-message", "--no-attachments", code=2)
+    shown = edoc.json("show", *own, sent["document"])["document"]["deliveries"]
+    assert {each["recipientCode"]: each["handedOverAt"] for each in shown}[OTHER] is None
+
+
+def test_a_refusal_without_its_reason_is_told_by_the_option(edoc: Edoc, city: City, sent: dict[str, Any]) -> None:
+    for key in (True, False):
+        own = city.as_agency(OTHER, with_key=key)
+        assert "--description" in edoc("status", *own, sent["document"], "02", code=2).stderr
+
+
+def test_nobody_is_asked_for_the_password_of_a_key_that_is_not_there(edoc: Edoc, city: City, tmp_path: Path) -> None:
+    key = str(tmp_path / "none.p12")
+    assert key in edoc("status", *city.as_agency(OTHER), str(UUID(int=0)), "03", "--key", key, code=2).stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from api.cli.demo.tampering import damaged_object
+from edoc.directory.loader import KINDS
 from tests.unit.api.cli.conftest import City, Edoc
 
 AGENCIES = "code,old_code,parent_code,kind,name,name_en\nH1,0.1,,city,Thành phố,City\nH1.1,,H1,office,Văn phòng,\n"
@@ -195,3 +196,24 @@ def test_a_token_whose_file_cannot_be_written_is_not_made(edoc: Edoc, home: str,
 @pytest.mark.parametrize("command", [["directory", "list"], ["token", "list"], ["worker", "--once"]])
 def test_where_there_is_no_exchange_the_remedy_is_init(edoc: Edoc, tmp_path: Path, command: list[str]) -> None:
     assert "edoc init" in edoc(*command, "--home", str(tmp_path / "none"), code=2).stderr
+
+
+def test_a_list_of_agencies_that_is_not_there_is_told_before_anything_is_made(edoc: Edoc, tmp_path: Path) -> None:
+    edoc("init", "--home", str(tmp_path / "home"), "--agencies", str(tmp_path / "none.csv"), code=3)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_kind_of_agency_that_there_is_not_is_wrong_use(edoc: Edoc, home: str) -> None:
+    wrong = edoc("directory", "list", "--home", home, "--kind", "province", code=2).stderr
+    assert all(f"'{kind}'" in wrong for kind in KINDS)
+    for kind in KINDS:
+        edoc("directory", "list", "--home", home, "--kind", kind)
+
+
+@pytest.mark.parametrize("command", ["run", "serve", "worker"])
+def test_where_there_is_no_exchange_nothing_is_started_and_one_line_says_so(
+    edoc: Edoc, tmp_path: Path, command: str
+) -> None:
+    result = edoc(command, "--home", str(tmp_path / "none"), code=2)
+    assert result.stderr.count("\n") == 1
+    assert "edoc init" in result.stderr
