@@ -305,7 +305,10 @@ class Client:
 @functools.cache
 def _tls(ca_file: Path | None) -> ssl.SSLContext:
     """Whom to believe about certificates; read once, since that takes longer than many requests."""
-    return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    try:
+        return ssl.create_default_context(cafile=str(ca_file) if ca_file else None)
+    except (OSError, ValueError) as error:
+        raise ExchangeUnreachableError(f"the CA certificates in {ca_file} cannot be used: {error}") from error
 
 
 @contextlib.contextmanager

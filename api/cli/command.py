@@ -125,7 +125,7 @@ class LazyGroup(click.Group):
             code = _say(output, _wrong_use(error))
         except click.Abort:
             code = _say(output, STOPPED)
-        except OutputFailedError as error:
+        except Exception as error:  # noqa: BLE001 -- also what comes up before there is a command: no code of a verdict
             code = _tell(output, error)
         give_up_standard_streams()
         sys.exit(code if isinstance(code, int) else int(ExitCode.GOOD))

@@ -84,8 +84,10 @@ def open_client(url: str | None, token_file: Path | None, ca_file: Path | None) 
     Raises:
         CliError: there is no token, it cannot be one, or the address is none.
         SecretFileError: the token's file cannot be read, or others can read it.
+        OSError: the CA file cannot be read.
     """
     from api.bootstrap import read_secret
+    from api.cli.files import check_readable
     from api.client import Client
     from api.config import load_client_settings
 
@@ -102,7 +104,10 @@ def open_client(url: str | None, token_file: Path | None, ca_file: Path | None) 
     address = settings.url if url is None else url
     if not address.startswith(("http://", "https://")):
         raise usage_error("url", _NO_URL, _NO_URL_REMEDY, address)
-    return Client(address, token, ca_file=ca_file or settings.ca_file)
+    authorities = ca_file or settings.ca_file
+    if authorities is not None:
+        check_readable(authorities)
+    return Client(address, token, ca_file=authorities)
 
 
 def open_key(key: Path, password_file: Path | None) -> MemoryKey:

@@ -35,6 +35,7 @@ def create(
     output: Output, home: Path | None, code: str, scopes: tuple[str, ...], label: str, days: int, out: Path | None
 ) -> None:
     """Make a token for the agency CODE. It can never be read again."""
+    from api.cli.files import check_new
     from edoc.access.tokens import NewToken, issue_tokens, read_scopes
     from edoc.database.engine import write
     from edoc.directory.repository import read_directory
@@ -44,24 +45,26 @@ def create(
     now = datetime.now(UTC)
     expires = now + timedelta(days=days)
     wanted = read_scopes(scopes or ("send", "receive"))
+    if out is not None:
+        check_new(out)
     with database(home) as engine, write(engine) as connection:
         agency = read_directory(connection).resolve(code, vietnam_date(now))
         made = issue_tokens(connection, [NewToken(agency.id, wanted, label, expires)], now, os.urandom)[0]
+        # Before the commit: what cannot be written leaves no token that nobody has.
         if out is not None:
-            # Before the commit: a file that cannot be written leaves no token that nobody has.
             write_private_file(out, made.encode() + b"\n")
-    names = sorted(each.value for each in wanted)
-    output.document(
-        {
-            "agency": agency.code,
-            "scopes": names,
-            "expires_at": expires.isoformat(),
-            "file": str(out) if out else None,
-            "token": None if out else made,
-        }
-    )
-    if out is None:
-        output.line(made)
+        names = sorted(each.value for each in wanted)
+        output.document(
+            {
+                "agency": agency.code,
+                "scopes": names,
+                "expires_at": expires.isoformat(),
+                "file": str(out) if out else None,
+                "token": None if out else made,
+            }
+        )
+        if out is None:
+            output.line(made)
     output.note(
         output.say(
             Text("Mã của {code} ({scopes}), hết hạn {expires}", "Token of {code} ({scopes}), expires {expires}"),

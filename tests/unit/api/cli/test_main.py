@@ -113,6 +113,14 @@ def test_an_error_that_nobody_foresaw_is_no_bad_verdict(edoc: Edoc, monkeypatch:
     assert "ZeroDivisionError: by nothing" in result.stderr.splitlines()[-1]
 
 
+def test_a_command_that_cannot_even_be_loaded_is_no_bad_verdict(edoc: Edoc, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(_: str) -> None:
+        raise ImportError("half an installation")
+
+    monkeypatch.setattr("api.cli.command.import_module", broken)
+    assert edoc.json("verify", "x", code=3)["error"]["code"] == "unforeseen"
+
+
 def test_ctrl_c_is_exit_code_130_and_with_json_a_document(edoc: Edoc, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(_: object) -> None:
         raise KeyboardInterrupt
@@ -140,6 +148,18 @@ def test_a_full_disk_behind_standard_output_is_one_line_and_code_3(
     assert code == 3, complaint
     assert complaint.splitlines()[-1].startswith("edoc: error: standard output cannot be written: No space left")
     assert "--debug" in common or complaint.count("\n") == 1
+
+
+def test_a_token_that_cannot_be_shown_is_not_made(edoc: Edoc, home: str, tmp_path: Path) -> None:
+    agencies = tmp_path / "agencies.csv"
+    agencies.write_text("code,old_code,parent_code,kind,name,name_en\nH1,,,city,City,City\n", encoding="utf-8")
+    edoc("directory", "load", "--home", home, str(agencies))
+    with Path("/dev/full").open("w", encoding="utf-8") as full:
+        assert in_a_process(["token", "create", "H1", "--home", home], full)[0] == 3
+    edoc("token", "create", "H1", "--home", home, "--out", str(agencies), code=3)
+    assert edoc.json("token", "list", "--home", home) == {"tokens": []}
+    edoc("token", "create", "H1", "--home", home, "--out", str(tmp_path / "token"))
+    assert len(edoc.json("token", "list", "--home", home)["tokens"]) == 1
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["keys"], ["keys", "list", "--help"]])

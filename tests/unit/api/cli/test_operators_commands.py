@@ -189,7 +189,7 @@ def test_a_token_is_shown_once_and_revoked_at_once(edoc: Edoc, home: str, tmp_pa
 def test_a_token_whose_file_cannot_be_written_is_not_made(edoc: Edoc, home: str, tmp_path: Path, agencies: str) -> None:
     edoc("directory", "load", agencies, "--home", home)
     (tmp_path / "token").touch()
-    edoc("token", "create", "H1", "--home", home, "--out", str(tmp_path / "token"), code=2)
+    edoc("token", "create", "H1", "--home", home, "--out", str(tmp_path / "token"), code=3)
     assert edoc.json("token", "list", "--home", home)["tokens"] == []
 
 

@@ -301,3 +301,10 @@ def test_what_cannot_be_a_token_is_wrong_use(edoc: Edoc, tmp_path: Path, content
     (tmp_path / "token").write_text(content, encoding="utf-8")
     (tmp_path / "token").chmod(0o600)
     assert "this is no token" in edoc("inbox", "--token-file", str(tmp_path / "token"), code=2).stderr
+
+
+def test_a_ca_file_that_cannot_be_used_is_named(edoc: Edoc, city: City, tmp_path: Path) -> None:
+    call = ["inbox", *city.as_agency(OFFICE), "--ca-file", str(tmp_path / "ca.pem")]
+    assert f"{tmp_path}/ca.pem: No such file" in edoc(*call, code=3).stderr
+    (tmp_path / "ca.pem").write_text("no certificate", encoding="utf-8")
+    assert f"the CA certificates in {tmp_path}/ca.pem cannot be used" in edoc(*call, code=3).stderr
