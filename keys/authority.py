@@ -47,6 +47,7 @@ from keys.revocation import EXPIRED_CERTIFICATES_ON_CRL, generalized_time
 __all__ = ["DemonstrationAuthority", "IssuedCertificate", "Issuer", "KeyAlgorithm"]
 
 _LIFETIME = timedelta(days=3 * 365)
+_TRUST_LIST = "trust_list"
 
 
 class Issuer(Enum):
@@ -277,6 +278,46 @@ class DemonstrationAuthority:
         key = self._certify(subject, CertificateRole.EXCHANGE_SEAL, at, lifetime, algorithm)
         self._remember([key])
         return key
+
+    def issue_trust_list_signer(
+        self,
+        operator: str,
+        *,
+        at: datetime,
+        lifetime: timedelta = _LIFETIME,
+        algorithm: KeyAlgorithm = KeyAlgorithm.EC_P256,
+    ) -> MemoryKey:
+        """The key that signs the trust list which ``operator`` publishes, and nothing else (tslSigning).
+
+        Raises:
+            AuthorityError: as :meth:`issue_seal`.
+        """
+        subject = subject_of("DEMONSTRATION trust list", operator, None, None)
+        key = self._certify(subject, CertificateRole.TRUST_LIST, at, lifetime, algorithm)
+        self._remember([key])
+        return key
+
+    @property
+    def newest_trust_list(self) -> int:
+        """The number of the newest trust list; 0 while there is none.
+
+        Raises:
+            AuthorityError: the register is damaged.
+        """
+        return sum(event.get("event") == _TRUST_LIST for event in self._register.events())
+
+    def number_trust_list(self, *, at: datetime) -> int:
+        """The number of a new trust list, one more than that of the newest.
+
+        Raises:
+            AuthorityError: the register is damaged.
+        """
+
+        def decision(events: Sequence[Event]) -> Sequence[Event]:
+            number = 1 + sum(event.get("event") == _TRUST_LIST for event in events)
+            return [{"event": _TRUST_LIST, "number": number, "issued_at": whole_second(at).isoformat()}]
+
+        return sum(event.get("event") == _TRUST_LIST for event in self._register.decide(decision))
 
     def issued(self) -> tuple[IssuedCertificate, ...]:
         """All certificates issued, the issuing CA first, in the order of issue.

@@ -33,6 +33,7 @@ class CertificateRole(Enum):
     AGENCY_SEAL = x509.ObjectIdentifier(f"{_ARC}.2")
     OFFICER = x509.ObjectIdentifier(f"{_ARC}.3")
     EXCHANGE_SEAL = x509.ObjectIdentifier(f"{_ARC}.4")
+    TRUST_LIST = x509.ObjectIdentifier(f"{_ARC}.5")
 
 
 _ROLE_BY_POLICY = {role.value: role for role in CertificateRole}

@@ -14,6 +14,7 @@ from cryptography.x509.oid import NameOID
 from keys.certificates import DEMONSTRATION_NOTICE, DEMONSTRATION_POLICY, CertificateRole, agency_identifier
 from keys.errors import AuthorityError
 from keys.memory import MemoryKey, PrivateKey
+from keys.profile import TRUST_LIST_SIGNING
 
 _ANY_POLICY = x509.ObjectIdentifier("2.5.29.32.0")
 _COUNTRY = "VN"
@@ -213,5 +214,8 @@ def certify(
         .add_extension(_policies(role.value), critical=False)
         .add_extension(key_identifier_of(issuer.certificate), critical=False)
     )
+    if role is CertificateRole.TRUST_LIST:
+        # So limited, the key can sign no letter and no evidence.
+        builder = builder.add_extension(x509.ExtendedKeyUsage([TRUST_LIST_SIGNING]), critical=False)
     certificate = builder.sign(issuer.private_key, hash_for(issuer.private_key))
     return MemoryKey(private_key, certificate, (issuer.certificate, *issuer.chain))

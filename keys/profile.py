@@ -45,6 +45,10 @@ _SEALING_PURPOSES = frozenset(
 )
 
 
+TRUST_LIST_SIGNING = x509.ObjectIdentifier("0.4.0.2231.3.0")
+"""id-tsl-kp-tslSigning (ETSI TS 119 612 section 5.7.1): the key signs trust lists."""
+
+
 class KeyPurpose(Enum):
     """What a key is about to be used for; decides which key usage (RFC 5280 section 4.2.1.3) is required."""
 
@@ -52,6 +56,18 @@ class KeyPurpose(Enum):
     """Sealing or signing documents: digitalSignature or nonRepudiation, and not a CA."""
     CRL = "CRL"
     """Signing CRLs: cRLSign."""
+    TRUST_LIST = "TRUST_LIST"
+    """Signing trust lists: as for a seal, but the extended key usage, where there is one, names tslSigning."""
+
+
+_EXTENDED_USAGES = {
+    KeyPurpose.SEAL: (_SEALING_PURPOSES, "signing documents"),
+    KeyPurpose.TRUST_LIST: (
+        frozenset({TRUST_LIST_SIGNING, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}),
+        "signing trust lists",
+    ),
+}
+"""Of which an extended key usage, where there is one, must name one; and the words for it."""
 
 
 def check_key_strength(public_key: object, subject: str) -> None:
@@ -118,10 +134,11 @@ def check_purpose(certificate: x509.Certificate, purpose: KeyPurpose) -> None:
         raise KeyUsageError(f"certificate of {subject} is not meant for signatures")
     constraints = _extension(extensions, x509.BasicConstraints)
     if constraints is not None and constraints.ca:
-        raise KeyUsageError(f"certificate of {subject} belongs to a certification authority, which seals no documents")
+        raise KeyUsageError(f"certificate of {subject} belongs to a certification authority, which signs no files")
     extended = _extension(extensions, x509.ExtendedKeyUsage)
-    if extended is not None and not _SEALING_PURPOSES.intersection(extended):
-        raise KeyUsageError(f"certificate of {subject} is limited to other purposes than signing documents")
+    wanted, what = _EXTENDED_USAGES[purpose]
+    if extended is not None and not wanted.intersection(extended):
+        raise KeyUsageError(f"certificate of {subject} is limited to other purposes than {what}")
 
 
 def check_issuers(path: Sequence[x509.Certificate]) -> None:

@@ -110,8 +110,9 @@ class TrustAnchors:
         return cls(read_certificates(data))
 
     @classmethod
-    def from_folder(cls, folder: Path) -> TrustAnchors:
-        """The anchors in the files ``*.pem``, ``*.crt``, ``*.cer`` and ``*.der`` of a folder; others are passed over.
+    def from_folder(cls, folder: Path, *, but: str | None = None) -> TrustAnchors:
+        """The anchors in the files ``*.pem``, ``*.crt``, ``*.cer`` and ``*.der`` of a folder; others are passed over,
+        and the one of the name ``but``.
 
         Raises:
             NoTrustAnchorsError: there is no such folder or file.
@@ -119,10 +120,10 @@ class TrustAnchors:
         """
         certificates: list[x509.Certificate] = []
         try:
-            files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ANCHOR_SUFFIXES)
+            found = [path for path in folder.iterdir() if path.suffix.lower() in _ANCHOR_SUFFIXES and path.name != but]
         except OSError as error:
             raise NoTrustAnchorsError(f"the folder of trust anchors {folder} cannot be read: {error}") from error
-        for path in files:
+        for path in sorted(found):
             try:
                 certificates.extend(read_certificates(path.read_bytes()))
             except (OSError, CertificateFormatError) as error:

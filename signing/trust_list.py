@@ -30,6 +30,8 @@ from signxml.algorithms import DigestAlgorithm as SignxmlDigest
 from signxml.signer import XMLSigner
 from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 
+from keys.errors import KeyUsageError, PathNotFoundError
+from keys.profile import KeyPurpose, check_purpose
 from keys.store import DigestAlgorithm, SigningKey
 from signing.algorithms import DIGEST_URIS, SignatureAlgorithm
 from signing.errors import TrustListError, XmlError
@@ -40,7 +42,9 @@ NAMESPACE: Final = "urn:edoc-exchange:trust-list:1"
 
 _ROOT: Final = f"{{{NAMESPACE}}}TrustList"
 _ENTRY: Final = f"{{{NAMESPACE}}}Certificate"
-_LIMITS: Final = XmlLimits(max_bytes=2 << 20, max_skeleton_bytes=2 << 20, max_nodes=10_000, max_depth=8)
+MAX_BYTES: Final = 2 << 20
+"""Of a list."""
+_LIMITS: Final = XmlLimits(max_bytes=MAX_BYTES, max_skeleton_bytes=MAX_BYTES, max_nodes=10_000, max_depth=8)
 _TIME: Final = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z")
 _SEQUENCE: Final = re.compile(r"[1-9][0-9]{0,17}")
 
@@ -54,6 +58,17 @@ class TrustedAs(Enum):
     """Seals evidence of the exchange."""
     ISSUING_AUTHORITY = "IssuingAuthority"
     """Issues certificates of agencies and officers; a path goes on from it to an anchor."""
+
+
+class Listed(Enum):
+    """What a list says of a certificate and one thing that it might vouch for."""
+
+    HOLDS = "holds"
+    """It is named, for the time in question too."""
+    NOT_THEN = "not_then"
+    """It is named, for other times only."""
+    NEVER = "never"
+    """It is not named."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +102,17 @@ class TrustList:
     def certificates(self, trusted_as: TrustedAs, at: datetime) -> tuple[x509.Certificate, ...]:
         """The certificates that may be relied upon for that at that time, in the order of the list."""
         return tuple(entry.certificate for entry in self.entries if entry.trusted_as is trusted_as and entry.holds(at))
+
+    def listed(self, certificate: x509.Certificate, trusted_as: TrustedAs, at: datetime) -> Listed:
+        """What the list says of that very certificate at that time."""
+        named = [each for each in self.entries if (each.trusted_as, each.certificate) == (trusted_as, certificate)]
+        if not named:
+            return Listed.NEVER
+        return Listed.HOLDS if any(entry.holds(at) for entry in named) else Listed.NOT_THEN
+
+    def is_current(self, at: datetime) -> bool:
+        """Whether it is issued and not stale at that time."""
+        return self.issued_at <= at < self.next_update
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
@@ -180,12 +206,8 @@ def read_trust_list(data: bytes, *, authority: x509.Certificate, at: datetime, m
     Raises:
         TrustListError: the file is no such list, its signature does not hold, or it is stale, early or superseded.
     """
-    try:
-        parse(data, _LIMITS)
-    except XmlError as error:
-        raise TrustListError(f"the trust list cannot be read: {error}") from error
-    trust_list = _from_element(_signed_element(data, authority, at))
-    if not trust_list.issued_at <= at < trust_list.next_update:
+    trust_list = verify_trust_list(data, authority=authority, at=at)
+    if not trust_list.is_current(at):
         raise TrustListError(
             f"the trust list holds from {trust_list.issued_at.isoformat()} to {trust_list.next_update.isoformat()}, "
             f"not at {at.isoformat()}: get the current one"
@@ -193,6 +215,23 @@ def read_trust_list(data: bytes, *, authority: x509.Certificate, at: datetime, m
     if trust_list.sequence < min_sequence:
         raise TrustListError(f"the trust list has number {trust_list.sequence}, but {min_sequence} was seen before")
     return trust_list
+
+
+def verify_trust_list(data: bytes, *, authority: x509.Certificate, at: datetime) -> TrustList:
+    """The list in ``data``, if it was signed by ``authority``: for showing it, since it may be stale.
+
+    Raises:
+        TrustListError: the file is no such list, its signature does not hold, or ``authority`` may not sign one at
+            that time.
+    """
+    try:
+        parse(data, _LIMITS)
+        check_purpose(authority, KeyPurpose.TRUST_LIST)
+    except XmlError as error:
+        raise TrustListError(f"the trust list cannot be read: {error}") from error
+    except (KeyUsageError, PathNotFoundError) as error:
+        raise TrustListError(f"the authority of the trust list may not sign it: {error}") from error
+    return _from_element(_signed_element(data, authority, at))
 
 
 def _signed_element(data: bytes, authority: x509.Certificate, at: datetime) -> etree._Element:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.bootstrap import read_secret
 from api.cli.files import replace_file
 from api.cli.options import new_password
-from api.trust import ANCHORS, CRLS, INTERMEDIATES
-from keys.authority import DemonstrationAuthority, Issuer, KeyAlgorithm
+from api.trust import ANCHORS, CRLS, INTERMEDIATES, TRUST_LIST, TRUST_LIST_AUTHORITY, read_trust
+from keys.authority import DemonstrationAuthority, IssuedCertificate, Issuer, KeyAlgorithm
+from keys.certificates import CertificateRole, fingerprint
 from keys.memory import MemoryKey
-from keys.pkcs12 import MIN_KDF_ROUNDS, write_pkcs12, write_private_file
+from keys.pkcs12 import MIN_KDF_ROUNDS, read_pkcs12, sync_folder, write_pkcs12, write_private_file
+from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust_list
 
 if TYPE_CHECKING:
     from api.config import Settings
@@ -24,6 +30,9 @@ FOLDER: Final = "authority"
 PASSWORD_FILE: Final = "authority.password"  # noqa: S105 -- the name of a file
 CRL_LIFETIME: Final = timedelta(days=30)
 """How long a CRL of the demonstration authority counts as fresh."""
+TRUST_LIST_LIFETIME: Final = CRL_LIFETIME
+"""How long a trust list does: the two are renewed together."""
+TRUST_LIST_KEY: Final = "trust-list.p12"
 
 
 def create_authority(settings: Settings, at: datetime, algorithm: KeyAlgorithm) -> DemonstrationAuthority:
@@ -71,6 +80,90 @@ def publish_crls(authority: DemonstrationAuthority, trust_folder: Path, at: date
         paths.append(folder / f"demonstration-{issuer.value}.crl")
         replace_file(paths[-1], crl.public_bytes(Encoding.DER))
     return tuple(paths)
+
+
+def publish_trust_list(authority: DemonstrationAuthority, settings: Settings, at: datetime) -> TrustList:
+    """Put a new trust list in place of the old one; a running exchange reads it within a second.
+
+    It names the trust anchors and issuing authorities of the trust folder, and as the exchange's seals the seal that
+    the exchange has now and all that the authority issued as such: each until it was revoked, so that what it sealed
+    before can still be judged.
+
+    Raises:
+        AuthorityError: the register is damaged.
+        KeysError, SecretFileError, OSError: a file cannot be read or written.
+    """
+    folder = settings.trust_folder
+    with _alone(folder):
+        signer, before = _trust_list_key(authority, settings, at)
+        at = at.replace(microsecond=0)
+        sequence = authority.number_trust_list(at=at)
+        entries = tuple(_entries(authority, settings))
+        trust_list = TrustList(settings.exchange_name, sequence, at, at + TRUST_LIST_LIFETIME, entries)
+        data = write_trust_list(trust_list, signer)
+        # First who may sign it, the key before too: whoever reads in between still finds a list that holds.
+        known = b"".join(each.public_bytes(Encoding.PEM) for each in (signer.certificate, *before))
+        replace_file(folder / TRUST_LIST_AUTHORITY, known)
+        replace_file(folder / TRUST_LIST, data)
+    return trust_list
+
+
+def _entries(authority: DemonstrationAuthority, settings: Settings) -> Iterator[TrustListEntry]:
+    issued = authority.issued()
+    ends = {fingerprint(each.certificate): each.revoked_at for each in issued}
+    material = read_trust(settings.trust_folder)
+    seals = [each.certificate for each in issued if each.role is CertificateRole.EXCHANGE_SEAL]
+    if settings.exchange_key_file.exists():
+        own = read_pkcs12(settings.exchange_key_file, read_secret(settings.exchange_password_file))
+        seals.append(own.certificate)
+    named = (
+        (TrustedAs.TRUST_ANCHOR, material.anchors.certificates),
+        (TrustedAs.ISSUING_AUTHORITY, material.intermediates),
+        (TrustedAs.EXCHANGE_SEAL, tuple(dict.fromkeys(seals))),
+    )
+    for trusted_as, certificates in named:
+        for each in certificates:
+            yield TrustListEntry(trusted_as, each, each.not_valid_before_utc, ends.get(fingerprint(each)))
+
+
+def _trust_list_key(
+    authority: DemonstrationAuthority, settings: Settings, at: datetime
+) -> tuple[MemoryKey, tuple[x509.Certificate, ...]]:
+    """The key that signs the list, made anew before it expires and when it is revoked, and the certificate before it.
+
+    A revoked one is not told: nothing that it signed may be believed.
+    """
+    path = settings.home / FOLDER / TRUST_LIST_KEY
+    password = read_secret(settings.home / FOLDER / PASSWORD_FILE)
+    before: tuple[x509.Certificate, ...] = ()
+    if path.exists():
+        key = read_pkcs12(path, password)
+        is_revoked = _is_revoked(authority.issued(), key.certificate)
+        if not is_revoked and at + TRUST_LIST_LIFETIME < key.certificate.not_valid_after_utc:
+            return key, ()
+        before = () if is_revoked else (key.certificate,)
+    key = authority.issue_trust_list_signer(settings.exchange_name, at=at)
+    fresh = path.with_suffix(".new")
+    fresh.unlink(missing_ok=True)
+    write_pkcs12(fresh, key, password, kdf_rounds=MIN_KDF_ROUNDS)
+    fresh.replace(path)
+    sync_folder(path.parent)
+    return key, before
+
+
+def _is_revoked(issued: Sequence[IssuedCertificate], certificate: x509.Certificate) -> bool:
+    return any(each.certificate == certificate and each.revoked_at is not None for each in issued)
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else publishes a trust list there meanwhile, or an older one could take the place of a newer."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_keys(folder: Path, keys: Iterable[tuple[str, MemoryKey]], password: bytes) -> None:

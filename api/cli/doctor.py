@@ -30,6 +30,7 @@ CRL_WARNING: Final = timedelta(days=3)
 SEAL_WARNING: Final = timedelta(days=30)
 EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """No clock is before the program was written."""
+_TRUST_LIST_TITLE: Final = Text("Danh sách tin cậy", "Trust list")
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,7 @@ def _parts(program: Program) -> Iterator[Finding]:
     yield _attempt("archive", Text("Kho lưu trữ", "Archive"), lambda: _archive(program))
     yield _attempt("trust", Text("Chứng thư gốc", "Trust anchors"), lambda: _anchors(program))
     yield _attempt("crls", Text("Danh sách thu hồi", "CRLs"), lambda: _crls(program))
+    yield _attempt("trust_list", _TRUST_LIST_TITLE, lambda: _trust_list(program))
     yield _attempt("seal", Text("Con dấu của trục", "The exchange's seal"), lambda: _seal(program))
     yield _attempt("agencies", Text("Danh bạ cơ quan", "Directory"), lambda: _directory(program))
     yield _attempt("outbox", Text("Việc chờ làm", "Outbox"), lambda: _outbox(program))
@@ -234,6 +236,38 @@ def _crls(program: Program) -> Finding:
     good = True if min(ends) - now > CRL_WARNING else None
     detail = f"{len(ends)} fresh, the first until {shown(min(ends))}"
     return Finding("crls", title, good, detail, None if good else remedy)
+
+
+def _trust_list(program: Program) -> Finding:
+    """Whether there is a list that holds, is the newest that was made here, and names the exchange's own seal."""
+    from signing.trust_list import Listed, TrustedAs
+
+    now, own = program.exchange.clock(), program.exchange.issuer.key.certificate
+    signed, made = program.trust.material.trust_list, _lists_made(program.settings)
+    renew = Text("công bố danh sách mới (edoc keys trust-list)", "publish one (demonstration: edoc keys trust-list)")
+    if signed is None:
+        detail = "none: a certificate that says so itself is believed to be an exchange's seal"
+        good, remedy = (True, None) if made is None else (None, renew)
+        return Finding("trust_list", _TRUST_LIST_TITLE, good, detail, remedy)
+    found = signed.read(program.trust(), [now])
+    detail = f"number {found.sequence}, fresh until {shown(found.next_update)}"
+    if made is not None and found.sequence < made:
+        detail = f"{detail}; but number {made} was made here, so that an old one was put in its place"
+    elif found.listed(own, TrustedAs.EXCHANGE_SEAL, now) is not Listed.HOLDS:
+        detail = f"{detail}; but it does not name the exchange's own seal, so that nobody believes its evidence"
+    else:
+        good = True if found.next_update - now > CRL_WARNING else None
+        return Finding("trust_list", _TRUST_LIST_TITLE, good, detail, None if good else renew)
+    return Finding("trust_list", _TRUST_LIST_TITLE, good=False, detail=detail, remedy=renew)
+
+
+def _lists_made(settings: Settings) -> int | None:
+    """The number of the newest list that the demonstration authority of this home has made; None where it has none."""
+    from api.cli.authority import FOLDER, open_authority
+
+    if not (settings.home / FOLDER / "root.p12").exists():
+        return None
+    return open_authority(settings).newest_trust_list
 
 
 def _seal(program: Program) -> Finding:

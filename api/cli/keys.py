@@ -1,10 +1,16 @@
-"""``edoc keys``: the demonstration authority. Everything it issues says that it has no legal effect."""
+"""``edoc keys``: the demonstration authority. Everything it issues says that it has no legal effect.
+
+It also signs the exchange's trust list, which names the seals that are the exchange's; whatever changes them, or what
+was revoked, publishes a new one.
+"""
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -13,11 +19,13 @@ from api.cli.errors import usage_error
 from api.cli.language import Text
 from api.cli.moments import Moment, shown
 from api.cli.options import home_option, password_of, settings_of
-from api.cli.output import Output
+from api.cli.output import Mark, Output
 
 if TYPE_CHECKING:
     from keys.authority import IssuedCertificate
+    from signing.trust_list import TrustList
 
+TRUST_LIST: Final = "trust-list.xml"
 _ALGORITHMS: Final = ("P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096")
 _REASONS: Final = {
     "unspecified": "unspecified",
@@ -31,7 +39,7 @@ _REASONS: Final = {
 
 @click.group(cls=EdocGroup)
 def keys() -> None:
-    """The demonstration authority: root, issuing CA, seals, officers' certificates, CRLs."""
+    """The demonstration authority: root, issuing CA, seals, officers' certificates, CRLs, the trust list."""
 
 
 @keys.command("init")
@@ -39,14 +47,23 @@ def keys() -> None:
 @click.option("--algorithm", type=click.Choice(_ALGORITHMS), default="P-256", show_default=True, help="Kind of key.")
 def init(output: Output, home: Path | None, algorithm: str) -> None:
     """Make a demonstration authority in the home folder and trust it there."""
-    from api.cli.authority import FOLDER, create_authority
+    from api.cli.authority import FOLDER, create_authority, publish_trust_list
     from keys.authority import KeyAlgorithm
     from keys.certificates import fingerprint
 
     settings = settings_of(home)
-    authority = create_authority(settings, datetime.now(UTC), KeyAlgorithm(algorithm))
+    now = datetime.now(UTC)
+    authority = create_authority(settings, now, KeyAlgorithm(algorithm))
+    trust_list = publish_trust_list(authority, settings, now)
     folder = settings.home / FOLDER
-    output.document({"folder": str(folder), "root_sha256": fingerprint(authority.root), "algorithm": algorithm})
+    output.document(
+        {
+            "folder": str(folder),
+            "root_sha256": fingerprint(authority.root),
+            "algorithm": algorithm,
+            "trust_list": _trust_list_document(settings.trust_folder / TRUST_LIST, trust_list),
+        }
+    )
     made = Text("Đã lập cơ quan chứng thực dùng thử: {folder}", "Demonstration authority made: {folder}")
     output.line(output.say(made, folder=folder))
     output.line(f"SHA-256 {fingerprint(authority.root)}", indent=2)
@@ -75,8 +92,11 @@ def issue(
     *,
     for_exchange: bool,
 ) -> None:
-    """Issue a seal for the agency CODE called NAME, into a new PKCS#12 file (mode 0600)."""
-    from api.cli.authority import open_authority
+    """Issue a seal for the agency CODE called NAME, into a new PKCS#12 file (mode 0600).
+
+    An exchange's seal is entered in the trust list, of which a new one is published.
+    """
+    from api.cli.authority import open_authority, publish_trust_list
     from keys.authority import KeyAlgorithm
     from keys.certificates import fingerprint, subject_text
     from keys.pkcs12 import write_pkcs12
@@ -87,7 +107,8 @@ def issue(
             Text("--officer và --exchange không đi cùng nhau", "--officer and --exchange exclude each other"),
             Text("chọn một", "choose one"),
         )
-    authority = open_authority(settings_of(home))
+    settings = settings_of(home)
+    authority = open_authority(settings)
     password = password_of(password_file, str(out), confirm=True)
     if out.exists():
         raise FileExistsError(17, "it exists already and is not overwritten", str(out))
@@ -99,6 +120,8 @@ def issue(
     else:
         key = authority.issue_seal(code, name, at=now, lifetime=lifetime, algorithm=kind)
     write_pkcs12(out, key, password)
+    if for_exchange:
+        publish_trust_list(authority, settings, now)
     certificate = key.certificate
     output.document(
         {
@@ -119,16 +142,17 @@ def issue(
 @click.option("--reason", type=click.Choice(tuple(_REASONS)), default="unspecified", show_default=True, help="Why.")
 @click.option("--at", type=Moment(), help="From when it counts as revoked; else now.")
 def revoke(output: Output, home: Path | None, serial: str, reason: str, at: datetime | None) -> None:
-    """Revoke the certificate of SERIAL (hexadecimal) for good and publish a new CRL."""
+    """Revoke the certificate of SERIAL (hexadecimal) for good; publish a new CRL and a new trust list."""
     from cryptography import x509
 
-    from api.cli.authority import open_authority, publish_crls
+    from api.cli.authority import open_authority, publish_crls, publish_trust_list
 
     settings = settings_of(home)
     authority = open_authority(settings)
     now = datetime.now(UTC)
     revoked = authority.revoke(_serial(serial), at=at or now, reason=x509.ReasonFlags(_REASONS[reason]))
     publish_crls(authority, settings.trust_folder, now)
+    publish_trust_list(authority, settings, now)
     output.document(_certificate_document(revoked))
     output.line(
         output.say(
@@ -141,17 +165,42 @@ def revoke(output: Output, home: Path | None, serial: str, reason: str, at: date
 @keys.command("crl")
 @home_option
 def crl(output: Output, home: Path | None) -> None:
-    """Publish new CRLs into the trust folder (they are fresh for 30 days)."""
-    from api.cli.authority import CRL_LIFETIME, open_authority, publish_crls
+    """Publish new CRLs and a new trust list into the trust folder (they are fresh for 30 days)."""
+    from api.cli.authority import CRL_LIFETIME, open_authority, publish_crls, publish_trust_list
 
     settings = settings_of(home)
     now = datetime.now(UTC)
-    paths = publish_crls(open_authority(settings), settings.trust_folder, now)
+    authority = open_authority(settings)
+    paths = publish_crls(authority, settings.trust_folder, now)
+    list_path = settings.trust_folder / TRUST_LIST
+    trust_list = publish_trust_list(authority, settings, now)
     until = now + CRL_LIFETIME
-    output.document({"files": [str(path) for path in paths], "next_update": until.isoformat()})
-    for path in paths:
+    output.document(
+        {
+            "files": [str(path) for path in paths],
+            "next_update": until.isoformat(),
+            "trust_list": _trust_list_document(list_path, trust_list),
+        }
+    )
+    for path in (*paths, list_path):
         output.line(str(path))
     output.line(output.say(Text("Có hiệu lực đến {until}", "Fresh until {until}"), until=shown(until)))
+
+
+@keys.command("trust-list")
+@home_option
+def trust_list(output: Output, home: Path | None) -> None:
+    """Publish a new signed trust list: which seals are the exchange's (it is fresh for 30 days).
+
+    Whoever judges a file with the trust folder then believes the exchange's seal only where the list names it.
+    """
+    from api.cli.authority import open_authority, publish_trust_list
+
+    settings = settings_of(home)
+    published = publish_trust_list(open_authority(settings), settings, datetime.now(UTC))
+    document = _trust_list_document(settings.trust_folder / TRUST_LIST, published)
+    output.document(document)
+    _say_trust_list(output, document)
 
 
 @keys.command("list")
@@ -193,8 +242,8 @@ def list_(output: Output, home: Path | None, agency: str | None) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--password-file", type=click.Path(path_type=Path), help="A file with its password; else it is asked.")
 def show(output: Output, file: Path, password_file: Path | None) -> None:
-    """Show what is in FILE: a PKCS#12 key, a certificate, a bundle of them, or a CRL."""
-    from keys.certificates import agency_code, fingerprint, is_demonstration, role_of, subject_text
+    """Show what is in FILE: a PKCS#12 key, a certificate, a bundle of them, a CRL, or a trust list."""
+    from keys.certificates import agency_code, fingerprint, is_demonstration, read_certificates, role_of, subject_text
 
     if file.suffix.lower() in (".p12", ".pfx"):
         from api.cli.options import open_key
@@ -204,9 +253,10 @@ def show(output: Output, file: Path, password_file: Path | None) -> None:
     elif file.suffix.lower() == ".crl":
         _show_crls(output, file)
         return
+    elif file.suffix.lower() == ".xml":
+        _show_trust_list(output, file)
+        return
     else:
-        from keys.certificates import read_certificates
-
         certificates = read_certificates(file.read_bytes())
     documents = [
         {
@@ -243,6 +293,52 @@ def _show_crls(output: Output, file: Path) -> None:
     output.document({"file": str(file), "crls": documents})
     for each in documents:
         output.facts([(name, str(value)) for name, value in each.items() if value is not None])
+
+
+def _show_trust_list(output: Output, file: Path) -> None:
+    """A list that one of the authorities beside it signed; of another nothing is shown, since nobody vouches for it."""
+    from api.trust import read_signed_trust_list
+
+    now = datetime.now(UTC)
+    signed = read_signed_trust_list(file.parent, file)
+    if signed is None:
+        raise FileNotFoundError(errno.ENOENT, "there is no such file", str(file))
+    found = signed.show(now)
+    document = {**_trust_list_document(file, found), "fresh": found.is_current(now)}
+    output.document(document)
+    _say_trust_list(output, document)
+    if not found.is_current(now):
+        stale = Text("KHÔNG CÒN HIỆU LỰC: lấy danh sách mới", "NOT CURRENT: get the present list")
+        output.line(output.say(stale), mark=Mark.BAD)
+
+
+def _say_trust_list(output: Output, document: Mapping[str, Any]) -> None:
+    output.facts([(name, str(value)) for name, value in document.items() if name != "certificates"])
+    for each in document["certificates"]:
+        until = f", until {each['valid_until']}" if each["valid_until"] else ""
+        output.line(f"{each['trusted_as']}: {each['subject']} (SHA-256 {each['sha256']}{until})", indent=2)
+
+
+def _trust_list_document(file: Path, trust_list: TrustList) -> dict[str, Any]:
+    from keys.certificates import fingerprint, subject_text
+
+    return {
+        "file": str(file),
+        "operator": trust_list.operator,
+        "sequence": trust_list.sequence,
+        "issued_at": trust_list.issued_at.replace(microsecond=0).isoformat(),
+        "next_update": trust_list.next_update.replace(microsecond=0).isoformat(),
+        "certificates": [
+            {
+                "trusted_as": each.trusted_as.value,
+                "subject": subject_text(each.certificate),
+                "sha256": fingerprint(each.certificate),
+                "valid_from": each.valid_from.isoformat(),
+                "valid_until": each.valid_until.isoformat() if each.valid_until else None,
+            }
+            for each in trust_list.entries
+        ],
+    }
 
 
 def _certificate_document(issued: IssuedCertificate) -> dict[str, object]:

@@ -343,7 +343,10 @@ def _table() -> Mapping[type[BaseException], _Entry]:
         TrustListError: _Entry(
             "trust_list",
             Text("danh sách tin cậy không dùng được", "the trust list cannot be used"),
-            Text("thay trust-list.xml", "replace trust-list.xml"),
+            Text(
+                "lấy trust-list.xml hiện hành từ trục (dùng thử: edoc keys trust-list)",
+                "get the present trust-list.xml from the exchange (demonstration: edoc keys trust-list)",
+            ),
             usage,
         ),
         SignatureCreationError: _Entry(

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from api.bootstrap import open_archive, open_database
-from api.cli.authority import FOLDER, create_authority, ensure_password, open_authority
+from api.cli.authority import FOLDER, create_authority, ensure_password, open_authority, publish_trust_list
+from api.trust import TRUST_LIST
 from edoc.database import migrate
 from keys.authority import DemonstrationAuthority, KeyAlgorithm
 from keys.memory import MemoryKey
@@ -26,7 +27,7 @@ class SetUp:
 
     home: Path
     made: tuple[str, ...]
-    """``authority``, ``exchange_key``: what was not there before."""
+    """``authority``, ``exchange_key``, ``trust_list``: what was not there before."""
 
 
 def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -> SetUp:
@@ -52,6 +53,9 @@ def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -
         password = ensure_password(settings.exchange_password_file)
         write_pkcs12(settings.exchange_key_file, key, password, kdf_rounds=MIN_KDF_ROUNDS)
         made.append("exchange_key")
+    if _has_authority(settings) and ("exchange_key" in made or not (settings.trust_folder / TRUST_LIST).exists()):
+        publish_trust_list(open_authority(settings), settings, at)
+        made.append("trust_list")
     engine = open_database(settings)
     try:
         migrate.upgrade(engine)
@@ -61,12 +65,16 @@ def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -
     return SetUp(settings.home, tuple(made))
 
 
+def _has_authority(settings: Settings) -> bool:
+    return (settings.home / FOLDER / "root.p12").exists()
+
+
 def _demonstration_seal(settings: Settings, at: datetime, made: list[str]) -> MemoryKey:
     return _authority(settings, at, made).issue_exchange_seal(settings.exchange_name, at=at)
 
 
 def _authority(settings: Settings, at: datetime, made: list[str]) -> DemonstrationAuthority:
-    if (settings.home / FOLDER / "root.p12").exists():
+    if _has_authority(settings):
         return open_authority(settings)
     made.append("authority")
     return create_authority(settings, at, KeyAlgorithm.EC_P256)

@@ -113,7 +113,7 @@ def verify(output: Output, file: Path, trust: Path | None, at: datetime | None, 
     from signing.xml import FileSource
 
     now = datetime.now(UTC)
-    believed = read_audit_trust(trust, at or now)
+    believed = read_audit_trust(trust, now, at)
     time = AuditTime(at or now, given=at is not None)
     with plain_file(file, Settings.model_fields["max_verification_bytes"].default) as path:
         source = FileSource.of(path)

@@ -141,7 +141,13 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     ),
     signing.SignatureCreationError: _KEYS,
     signing.ContainerError: _FILE,
-    signing.TrustListError: _SET_UP,
+    signing.TrustListError: _kind(
+        "trust-list",
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "Danh sách tin cậy của trục không dùng được",
+        "The exchange's trust list cannot be used",
+        60,
+    ),
     verification.VerificationError: _SIGNATURE,
     **dict.fromkeys(verification.VerificationError.__subclasses__(), _SIGNATURE),
     # edoc

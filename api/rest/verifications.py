@@ -18,7 +18,7 @@ from api.rest.downloads import OCTETS
 from api.rest.models import Verification, VerificationQuery
 from edoc.acceptance.incoming import Incoming, receive
 from edoc.audit.files import verify_file
-from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check, has_exchange_role
+from edoc.audit.model import AuditReport, AuditTime, Check, has_exchange_role
 from signing.report import report_as_json
 
 blueprint = APIBlueprint(
@@ -35,7 +35,7 @@ ENDPOINT: Final = f"{blueprint.name}.verify"
 @blueprint.post(
     "/verifications",
     operation_id="verifyFile",
-    responses=responses({200: described(Verification, "What was found", examples.VERIFICATION)}, 400, 401, 413),
+    responses=responses({200: described(Verification, "What was found", examples.VERIFICATION)}, 400, 401, 413, 503),
     openapi_extensions=request_body(
         "An export (.asice), a message (.edxml), evidence or another signed XML file",
         {OCTETS: {"schema": {"type": "string", "contentMediaType": OCTETS}}},
@@ -49,10 +49,7 @@ def verify(query: VerificationQuery) -> Response:
     caller()
     now = exchange().clock()
     time = AuditTime(query.at or now, given=query.at is not None)
-    material = program().trust.material
-    trust = AuditTrust(
-        material.anchors, material.revocation.crls, material.intermediates, is_exchange_role=_is_exchange_seal
-    )
+    trust = program().trust.audit_trust(now, query.at, _is_exchange_seal)
     limits = exchange().policy.limits
     with receive(request.stream, exchange().store, program().settings.max_verification_bytes) as incoming:
         report = verify_file(incoming.source, "body", trust, time, limits=limits)
@@ -60,7 +57,7 @@ def verify(query: VerificationQuery) -> Response:
 
 
 def _is_exchange_seal(certificate: x509.Certificate) -> bool:
-    """Whether the authority says so, or it is the very seal of this exchange, whoever certified it."""
+    """Where no trust list tells: whether the authority says so, or it is the very seal of this exchange."""
     return certificate == exchange().issuer.key.certificate or has_exchange_role(certificate)
 
 

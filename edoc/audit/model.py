@@ -9,10 +9,11 @@ from enum import Enum
 
 from cryptography import x509
 
-from keys.certificates import CertificateRole, fingerprint, role_of
+from keys.certificates import CertificateRole, role_of
 from keys.revocation import RevocationData
 from keys.trust import PathValidator, TrustAnchors
 from signing.report import ValidationReport
+from signing.trust_list import Listed, TrustedAs, TrustList
 
 
 class FileKind(Enum):
@@ -118,8 +119,8 @@ class AuditTrust:
     anchors: TrustAnchors
     crls: tuple[x509.CertificateRevocationList, ...] = ()
     intermediates: tuple[x509.Certificate, ...] = ()
-    exchange_seals: frozenset[str] | None = None
-    """Fingerprints of the exchange's seals, where a trust list names them; else the certificates say it."""
+    trust_list: TrustList | None = None
+    """Names the exchange's seals and the times for which they are its seals; without one the certificates say it."""
     is_exchange_role: Callable[[x509.Certificate], bool] = field(default=has_exchange_role)
 
     def validator(
@@ -134,11 +135,14 @@ class AuditTrust:
             intermediates=(*self.intermediates, *intermediates),
         )
 
-    def is_exchange_seal(self, certificate: x509.Certificate) -> bool:
-        """Whether a certificate, found good, is a seal of the exchange."""
-        if self.exchange_seals is not None:
-            return fingerprint(certificate) in self.exchange_seals
-        return self.is_exchange_role(certificate)
+    def exchange_seal(self, certificate: x509.Certificate, at: datetime) -> Listed:
+        """Whether a certificate, found good, was a seal of the exchange at that time.
+
+        Where there is a trust list, it alone decides: what a certificate says of itself counts for nothing then.
+        """
+        if self.trust_list is not None:
+            return self.trust_list.listed(certificate, TrustedAs.EXCHANGE_SEAL, at)
+        return Listed.HOLDS if self.is_exchange_role(certificate) else Listed.NEVER
 
 
 @dataclass(frozen=True)

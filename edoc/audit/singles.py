@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -21,6 +21,7 @@ from keys.trust import PathValidator
 from signing.namespaces import DS
 from signing.parts import ElementPart, Part
 from signing.report import Indication, ValidationReport
+from signing.trust_list import Listed
 from signing.xades.verifier import SignaturePresence, classify, verify
 from signing.xml import ParsedXml
 
@@ -124,9 +125,19 @@ def check_of(name: CheckName, subject: str, report: ValidationReport) -> Check:
 def check_exchange_seal(name: CheckName, subject: str, report: ValidationReport, trust: AuditTrust) -> Check:
     """The same for a seal that must be the exchange's own."""
     check = check_of(name, subject, report)
-    if check.outcome is not Outcome.GOOD or report.signer is None or trust.is_exchange_seal(report.signer):
+    if check.outcome is not Outcome.GOOD or report.signer is None:
         return check
-    reason = f"the seal is valid, but {subject_text(report.signer)} is not the exchange"
+    listed, signer = trust.exchange_seal(report.signer, report.validated_at), subject_text(report.signer)
+    number = f"trust list {trust.trust_list.sequence}" if trust.trust_list else None
+    if listed is Listed.HOLDS:
+        return replace(check, reason=f"{check.reason}; {number} names it") if number else check
+    if listed is Listed.NOT_THEN:
+        then = report.validated_at.isoformat()
+        reason = f"the seal is valid, but {number} names {signer} for other times than {then}"
+        remedy = "judge it as of a time at which it was the exchange's seal, if you can prove that it is from then"
+        return Check(name, subject, Outcome.INDETERMINATE, reason, remedy, report)
+    why = f": {number} does not name this seal (SHA-256 {fingerprint(report.signer)})" if number else ""
+    reason = f"the seal is valid, but {signer} is not the exchange{why}"
     return Check(name, subject, Outcome.BAD, reason, "believe only what the exchange itself sealed", report)
 
 
@@ -155,17 +166,17 @@ def _check_sender(
     subject: str, reports: Sequence[ValidationReport], code: str, trust: AuditTrust, *, on_behalf: bool
 ) -> Check:
     """One of the seals that passed is the agency's own, or the exchange's where it reports in the agency's name."""
-    signers = [report.signer for report in reports if report.passed and report.signer is not None]
-    for signer in signers:
+    signed = [(report.signer, report.validated_at) for report in reports if report.passed and report.signer is not None]
+    for signer, at in signed:
         if role_of(signer) in _AGENCY_ROLES and normalized_code(agency_code(signer) or "") == normalized_code(code):
             return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, f"the seal is that of {code}")
-        if on_behalf and trust.is_exchange_seal(signer):
+        if on_behalf and trust.exchange_seal(signer, at) is Listed.HOLDS:
             reason = f"reported by the exchange in the name of {code}, under its own seal"
             return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, reason)
-    if not signers:
+    if not signed:
         reason = f"no seal passed, so nothing shows that the message is from {code}"
         return Check(CheckName.MESSAGE_SENDER, subject, Outcome.INDETERMINATE, reason, "see the seal's own finding")
-    names = ", ".join(f"{subject_text(signer)} (certificate {fingerprint(signer)[:16]})" for signer in signers)
+    names = ", ".join(f"{subject_text(signer)} (certificate {fingerprint(signer)[:16]})" for signer, _ in signed)
     reason = f"the message says it is from {code}, but is sealed by {names}"
     return _bad(CheckName.MESSAGE_SENDER, subject, reason, "do not believe it; ask the agency")
 

@@ -30,7 +30,7 @@ from api.cli.service import child_environment, edoc_command
 from api.cli.trusted import read_audit_trust
 from api.client import Client, FileUpload, RefusedByExchangeError, SubmissionReceipt
 from edoc.audit.files import verify_file
-from edoc.audit.model import AuditReport, AuditTime, CheckName, Outcome
+from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, Outcome
 from signing.xml import FileSource
 
 THREADS: Final = 4
@@ -257,6 +257,7 @@ class Story:
                     Text(f"Xuất {path.name} ({size})", f"Exported {path.name} ({size})"), held=path.stat().st_size > 0
                 )
                 report = self._verify(path)
+                self._tell_trust_list(report)
                 seals = _count(report, CheckName.EVIDENCE_SEAL, CheckName.STATUS_SEAL, CheckName.MESSAGE_SEAL)
                 links = _count(report, CheckName.EVIDENCE_LINK, CheckName.STATUS_LINK)
                 self.narrator.check(
@@ -266,6 +267,21 @@ class Story:
                     ),
                     held=report.verdict is Outcome.GOOD and seals > 2 * len(sent.recipients),
                 )
+
+    def _tell_trust_list(self, report: AuditReport) -> None:
+        """That the seals of the exchange are believed because the signed trust list names them."""
+        trust_list = self._trust().trust_list
+        sealed = [each for each in report.checks if each.name in (CheckName.CONTAINER_SEAL, CheckName.EVIDENCE_SEAL)]
+        number = trust_list.sequence if trust_list else 0
+        self.narrator.check(
+            Text(
+                f"Con dấu của trục có trong danh sách tin cậy số {number}, đã ký",
+                f"The exchange's seal is in its signed trust list, number {number}",
+            ),
+            held=trust_list is not None
+            and len(sealed) > 1
+            and all(f"trust list {number} names it" in each.reason for each in sealed),
+        )
 
     def _forge_export(self, sent: Sent) -> None:
         title = Text(
@@ -349,10 +365,11 @@ class Story:
         return False
 
     def _verify(self, path: Path) -> AuditReport:
-        """What ``edoc verify`` finds: with the trust anchors only, and without the service."""
-        now = datetime.now(UTC)
-        trust = read_audit_trust(self.stage.settings.trust_folder, now)
-        return verify_file(FileSource.of(path), path.name, trust, AuditTime(now, given=False))
+        """What ``edoc verify`` finds: with the trust folder only, and without the service."""
+        return verify_file(FileSource.of(path), path.name, self._trust(), AuditTime(datetime.now(UTC), given=False))
+
+    def _trust(self) -> AuditTrust:
+        return read_audit_trust(self.stage.settings.trust_folder, datetime.now(UTC))
 
 
 class _Digesting(io.RawIOBase):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from api.trust import RECHECK_SECONDS, ReloadingTrust
+from api.trust import RECHECK_SECONDS, TRUST_LIST, TRUST_LIST_AUTHORITY, ReloadingTrust, read_trust
+from edoc.audit.model import AuditTrust, has_exchange_role
 from keys.authority import DemonstrationAuthority
 from keys.errors import (
     CertificateFormatError,
@@ -18,7 +20,10 @@ from keys.errors import (
     NoTrustAnchorsError,
     RevocationUnknownError,
 )
+from keys.memory import MemoryKey
 from keys.trust import KeyPurpose
+from signing.errors import TrustListError
+from signing.trust_list import Listed, TrustedAs, TrustList, TrustListEntry, write_trust_list
 from tests.support.exchange import NOW
 
 DAY = timedelta(days=1)
@@ -125,3 +130,122 @@ def test_without_crls_nothing_is_called_valid(files: Files) -> None:
     key = files.authority.issue_seal("H29.1", "Sở Ví dụ", at=NOW - DAY)
     with pytest.raises(RevocationUnknownError):
         files.open()().validate(key.certificate, intermediates=key.chain, at=NOW, usage=KeyPurpose.SEAL)
+
+
+@dataclass
+class Listing:
+    """A trust list in the folder, and the keys that it stands on."""
+
+    files: Files
+    seal: x509.Certificate
+    signer: MemoryKey
+
+    def write(self, number: int = 1, issued: datetime = NOW, *, signer: MemoryKey | None = None) -> None:
+        """Put a list that names the seal, the root and the issuing CA in place."""
+        entries = (
+            (TrustedAs.EXCHANGE_SEAL, self.seal),
+            (TrustedAs.ISSUING_AUTHORITY, self.files.authority.issuing),
+        )
+        named = tuple(TrustListEntry(kind, each, each.not_valid_before_utc, None) for kind, each in entries)
+        made = TrustList("Trục", number, issued, issued + 30 * DAY, named)
+        (self.files.folder / TRUST_LIST).write_bytes(write_trust_list(made, signer or self.signer))
+
+    def vouch(self, *certificates: x509.Certificate) -> None:
+        """Say who may sign the list."""
+        data = b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
+        (self.files.folder / TRUST_LIST_AUTHORITY).write_bytes(data)
+
+    def believed(self, now: datetime = NOW, named: datetime | None = None) -> AuditTrust:
+        """What a command believes that reads the folder once."""
+        return read_trust(self.files.folder).audit_trust(now, named)
+
+
+@pytest.fixture
+def listing(files: Files) -> Listing:
+    at = NOW - DAY
+    seal = files.authority.issue_exchange_seal("Trục", at=at).certificate
+    made = Listing(files, seal, files.authority.issue_trust_list_signer("Trục", at=at))
+    made.vouch(made.signer.certificate)
+    made.write()
+    return made
+
+
+def test_the_trust_list_names_the_exchanges_seals_and_helps_to_find_paths(listing: Listing) -> None:
+    trust = listing.believed()
+    stranger = listing.files.authority.issue_exchange_seal("Kẻ khác", at=NOW - DAY).certificate
+    assert has_exchange_role(stranger)
+    assert trust.exchange_seal(listing.seal, NOW) is Listed.HOLDS
+    assert trust.exchange_seal(stranger, NOW) is Listed.NEVER
+    assert trust.intermediates == (listing.files.authority.issuing,)
+    assert trust.anchors.certificates == (listing.files.authority.root,)
+
+
+def test_a_folder_without_trust_list_believes_what_certificates_say_of_themselves(files: Files) -> None:
+    trust = read_trust(files.folder).audit_trust(NOW)
+    assert trust.trust_list is None
+    seal = files.authority.issue_exchange_seal("Trục", at=NOW - DAY).certificate
+    assert trust.exchange_seal(seal, NOW) is Listed.HOLDS
+
+
+@pytest.mark.parametrize(("gone", "reason"), [(TRUST_LIST, "is missing"), (TRUST_LIST_AUTHORITY, "says who may sign")])
+def test_half_a_trust_list_is_none_and_is_not_passed_over(listing: Listing, gone: str, reason: str) -> None:
+    (listing.files.folder / gone).unlink()
+    with pytest.raises(TrustListError, match=reason):
+        listing.believed()
+
+
+def test_a_stale_list_is_refused_unless_the_reader_asks_about_its_own_time(listing: Listing) -> None:
+    late = NOW + 31 * DAY
+    with pytest.raises(TrustListError, match="get the current one"):
+        listing.believed(late)
+    with pytest.raises(TrustListError, match="get the current one"):
+        listing.believed(late, named=NOW - DAY)
+    trust = listing.believed(late, named=NOW + DAY)
+    assert trust.exchange_seal(listing.seal, NOW + DAY) is Listed.HOLDS
+
+
+def test_a_verdict_about_the_past_uses_the_list_of_now(listing: Listing) -> None:
+    assert listing.believed(NOW, named=NOW - 200 * DAY).trust_list is not None
+
+
+def test_a_list_by_another_key_of_the_same_authority_is_refused(listing: Listing) -> None:
+    other = listing.files.authority.issue_trust_list_signer("Trục", at=NOW - DAY)
+    listing.write(signer=other)
+    with pytest.raises(TrustListError, match="not signed by its authority"):
+        listing.believed()
+
+
+def test_a_list_by_a_revoked_key_is_refused(listing: Listing) -> None:
+    listing.files.authority.revoke(listing.signer.certificate.serial_number, at=NOW - timedelta(hours=1))
+    listing.files.publish()
+    (listing.files.folder / "intermediates").mkdir()
+    issuing = listing.files.authority.issuing.public_bytes(Encoding.PEM)
+    (listing.files.folder / "intermediates" / "issuing.pem").write_bytes(issuing)
+    with pytest.raises(TrustListError, match="is revoked"):
+        listing.believed(NOW + timedelta(hours=1))
+
+
+@pytest.mark.parametrize("by_new", [True, False])
+def test_while_the_lists_key_is_renewed_lists_by_both_keys_hold(listing: Listing, *, by_new: bool) -> None:
+    new = listing.files.authority.issue_trust_list_signer("Trục", at=NOW - DAY)
+    listing.vouch(new.certificate, listing.signer.certificate)
+    listing.write(2, signer=new if by_new else listing.signer)
+    trust_list = listing.believed().trust_list
+    assert trust_list is not None
+    assert trust_list.sequence == 2
+
+
+def test_a_running_exchange_reads_a_new_list_and_refuses_an_older_one(listing: Listing) -> None:
+    trust, folder = listing.files.open(), listing.files.folder
+    listing.write(3)
+    listing.files.seconds += RECHECK_SECONDS
+    assert trust.audit_trust(NOW, None, has_exchange_role).trust_list.sequence == 3  # type: ignore[union-attr]
+    listing.write(2)
+    listing.files.seconds += RECHECK_SECONDS
+    with pytest.raises(TrustListError, match="has number 2, but 3 was seen before"):
+        trust.audit_trust(NOW, None, has_exchange_role)
+    (folder / TRUST_LIST).write_bytes(b"<x/>")
+    listing.files.seconds += RECHECK_SECONDS
+    with pytest.raises(TrustListError):
+        trust.audit_trust(NOW, None, has_exchange_role)
+    assert trust.failure is None, "letters are accepted still"

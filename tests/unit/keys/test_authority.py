@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 from keys.authority import DemonstrationAuthority, Issuer, KeyAlgorithm
 from keys.certificates import CertificateRole, agency_code, is_demonstration, role_of
-from keys.errors import AuthorityError, CertificateRevokedError, KeyNotFoundError, KeyStoreError
+from keys.errors import AuthorityError, CertificateRevokedError, KeyNotFoundError, KeyStoreError, KeyUsageError
 from keys.pkcs12 import MIN_KDF_ROUNDS
 from keys.profile import check_strength
 from keys.revocation import RevocationData
@@ -31,13 +31,18 @@ def create(folder: Path) -> DemonstrationAuthority:
     return DemonstrationAuthority.create(folder, PASSWORD, at=AT, kdf_rounds=MIN_KDF_ROUNDS)
 
 
-def validate(authority: DemonstrationAuthority, certificate: x509.Certificate, at: datetime) -> CertificatePath:
+def validate(
+    authority: DemonstrationAuthority,
+    certificate: x509.Certificate,
+    at: datetime,
+    usage: KeyPurpose = KeyPurpose.SEAL,
+) -> CertificatePath:
     validator = PathValidator(
         TrustAnchors([authority.root]),
         RevocationData(authority.crls(at=at, next_update=at + 30 * DAY)),
         intermediates=[authority.issuing],
     )
-    return validator.validate(certificate, at=at, usage=KeyPurpose.SEAL)
+    return validator.validate(certificate, at=at, usage=usage)
 
 
 @pytest.mark.parametrize("algorithm", KeyAlgorithm)
@@ -75,6 +80,23 @@ def test_everything_issued_says_that_it_is_a_demonstration(authority: Demonstrat
         assert is_demonstration(certificate)
         assert "DEMONSTRATION" in certificate.issuer.rfc4514_string()
         assert b"DEMONSTRATION ONLY" in certificate.public_bytes(serialization.Encoding.DER)
+
+
+def test_key_of_the_trust_list_signs_lists_and_nothing_else(authority: DemonstrationAuthority) -> None:
+    key = authority.issue_trust_list_signer("Trục liên thông", at=AT).certificate
+    assert (role_of(key), is_demonstration(key), agency_code(key)) == (CertificateRole.TRUST_LIST, True, None)
+    assert authority.issued()[-1].certificate == key
+    validate(authority, key, AT + DAY, KeyPurpose.TRUST_LIST)
+    with pytest.raises(KeyUsageError, match="other purposes than signing documents"):
+        validate(authority, key, AT + DAY)
+
+
+def test_trust_lists_are_numbered_across_openings(tmp_path: Path) -> None:
+    authority = create(tmp_path / "ca")
+    assert authority.newest_trust_list == 0
+    assert [authority.number_trust_list(at=AT), authority.number_trust_list(at=AT)] == [1, 2]
+    again = DemonstrationAuthority.open(tmp_path / "ca", PASSWORD)
+    assert (again.newest_trust_list, again.number_trust_list(at=AT)) == (2, 3)
 
 
 def test_long_name_stands_whole_in_the_organization(authority: DemonstrationAuthority) -> None:

@@ -8,22 +8,34 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 from signxml.signer import XMLSigner
 
+from keys.profile import TRUST_LIST_SIGNING
 from keys.store import DigestAlgorithm, SigningKey
 from signing import trust_list as module
 from signing.errors import TrustListError
 from signing.namespaces import DS
-from signing.trust_list import TrustedAs, TrustList, TrustListEntry, read_trust_list, write_trust_list
+from signing.trust_list import (
+    Listed,
+    TrustedAs,
+    TrustList,
+    TrustListEntry,
+    read_trust_list,
+    verify_trust_list,
+    write_trust_list,
+)
 from signing.xml import XmlLimits, parse
+from tests.support.pki import ISSUING, SEALING, Pki
 from tests.support.signing_keys import PlainKey, root_certificate, signing_key
 
 ISSUED = datetime(2026, 3, 1, tzinfo=UTC)
 NOW = datetime(2026, 3, 2, tzinfo=UTC)
 AUTHORITY = "RSA-2048"
+SEALING_ONLY = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")
 
 
 def entries() -> tuple[TrustListEntry, ...]:
@@ -247,3 +259,37 @@ def test_borrowed_key_signs_with_no_other_digest_than_its_own() -> None:
     borrowed = module._BorrowedKey(signing_key(AUTHORITY), DigestAlgorithm.SHA512)
     with pytest.raises(TrustListError, match="in place of sha512"):
         borrowed.sign(b"x", algorithm=hashes.SHA256())
+
+
+def test_list_says_what_a_certificate_vouches_for_and_when() -> None:
+    found, ended = trust_list(), signing_key("P-384").certificate
+    before = NOW - timedelta(seconds=1)
+    assert found.listed(ended, TrustedAs.EXCHANGE_SEAL, before) is Listed.HOLDS
+    assert found.listed(ended, TrustedAs.EXCHANGE_SEAL, NOW) is Listed.NOT_THEN
+    assert found.listed(ended, TrustedAs.TRUST_ANCHOR, before) is Listed.NEVER
+    assert found.listed(signing_key("RSA-2048").certificate, TrustedAs.EXCHANGE_SEAL, NOW) is Listed.NEVER
+
+
+def test_stale_list_is_verified_but_not_read() -> None:
+    data = write_trust_list(trust_list(), signing_key(AUTHORITY))
+    late = ISSUED + timedelta(days=40)
+    assert verify_trust_list(data, authority=signing_key(AUTHORITY).certificate, at=late) == trust_list()
+    with pytest.raises(TrustListError, match="get the current one"):
+        read(data, at=late)
+
+
+@pytest.mark.parametrize("purpose", [SEALING_ONLY, None])
+def test_authority_whose_key_is_for_other_things_is_refused(purpose: x509.ObjectIdentifier | None) -> None:
+    pki = Pki()
+    limits = [(x509.ExtendedKeyUsage([purpose]), False)] if purpose else []
+    usage = SEALING if purpose else ISSUING
+    key = pki.certificate("x", issuer=pki.root, usage=usage, extensions=limits)
+    data = write_trust_list(trust_list(), key)
+    with pytest.raises(TrustListError, match="may not sign it"):
+        read(data, authority=key)
+
+
+def test_authority_with_the_purpose_of_trust_lists_is_accepted() -> None:
+    pki = Pki()
+    key = pki.certificate("x", issuer=pki.root, extensions=[(x509.ExtendedKeyUsage([TRUST_LIST_SIGNING]), False)])
+    assert read(write_trust_list(trust_list(), key), authority=key) == trust_list()

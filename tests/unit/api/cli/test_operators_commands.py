@@ -31,13 +31,13 @@ def password(tmp_path: Path) -> str:
 def test_init_makes_a_private_home_and_leaves_alone_what_is_there(edoc: Edoc, tmp_path: Path, agencies: str) -> None:
     home = tmp_path / "home"
     first = edoc.json("init", "--home", str(home), "--agencies", agencies)
-    assert first == {"home": str(home), "made": ["authority", "exchange_key"], "agencies_added": 2}
+    assert first == {"home": str(home), "made": ["authority", "exchange_key", "trust_list"], "agencies_added": 2}
     key = (home / "keys" / "exchange.p12").read_bytes()
     assert edoc.json("init", "--home", str(home))["made"] == []
     assert (home / "keys" / "exchange.p12").read_bytes() == key
     assert home.stat().st_mode & 0o077 == 0
     secrets = [path for path in home.rglob("*") if path.suffix in {".p12", ".password"}]
-    assert len(secrets) == 6
+    assert len(secrets) == 7
     assert all(path.stat().st_mode & 0o077 == 0 for path in secrets)
 
 
@@ -61,8 +61,8 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_exchange(
     report = edoc.json("doctor", "--deep", "--home", home)
     assert report["ok"] is True
     assert {each["name"] for each in report["checks"]} == {
-        "clock", "sqlite", "disk", "home", "port", "database", "archive", "trust", "crls", "seal", "agencies", "outbox",
-        "archive_objects",
+        "clock", "sqlite", "disk", "home", "port", "database", "archive", "trust", "crls", "trust_list", "seal",
+        "agencies", "outbox", "archive_objects",
     }  # fmt: skip
     assert "✓ Database" in edoc("doctor", "--home", home).stdout
 

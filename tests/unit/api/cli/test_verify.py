@@ -197,7 +197,7 @@ def test_a_damaged_anchor_is_never_passed_over(edoc: Edoc, city: City, export: P
 
 def test_a_trust_list_that_nobody_vouches_for_is_refused(edoc: Edoc, city: City, export: Path, tmp_path: Path) -> None:
     shutil.copytree(city.trust, tmp_path / "trust")
-    (tmp_path / "trust" / "trust-list.xml").write_text("<TrustList/>")
+    (tmp_path / "trust" / "trust-list-authority.pem").unlink()
     assert "trust-list-authority.pem" in edoc("verify", str(export), "--trust", str(tmp_path / "trust"), code=2).stderr
 
 

@@ -8,9 +8,10 @@ import json
 import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
+from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -20,8 +21,9 @@ from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Party
 from edoc.export import layout
-from keys.certificates import fingerprint
+from edoc.sealing import seal_message
 from signing.asice import ContainerFile, write_container
+from signing.trust_list import TrustedAs, TrustList, TrustListEntry
 from signing.xml import MemorySource
 from tests.support.pki import NOW, Pki
 from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
@@ -275,13 +277,49 @@ def test_evidence_alone_is_good_only_under_the_exchanges_seal(small: SmallExchan
     assert bad(small.audit_with_crls(forged)) == {CheckName.EVIDENCE_SEAL}
 
 
-def test_a_trust_list_says_who_the_exchange_is(small: SmallExchange) -> None:
+def listing(small: SmallExchange, seal: x509.Certificate, until: datetime | None = None) -> AuditTrust:
+    """The reader's trust with a trust list that names one seal of the exchange."""
+    now = small.clock()
+    entry = TrustListEntry(TrustedAs.EXCHANGE_SEAL, seal, seal.not_valid_before_utc, until)
+    trust_list = TrustList("Trục", 7, now - timedelta(days=1), now + timedelta(days=1), (entry,))
+    return AuditTrust(small.pki.anchors(), tuple(small.pki.crls()), (), trust_list)
+
+
+def judged(small: SmallExchange, data: bytes, trust: AuditTrust) -> AuditReport:
+    return verify_file(MemorySource(data), "x", trust, AuditTime(small.clock(), given=False))
+
+
+def test_a_trust_list_says_who_the_exchange_is(small: SmallExchange, export: bytes) -> None:
+    trust = listing(small, small.exchange.issuer.key.certificate)
+    report = judged(small, export, trust)
+    assert report.verdict is Outcome.GOOD
+    seals = [check for check in report.checks if check.name in (CheckName.CONTAINER_SEAL, CheckName.EVIDENCE_SEAL)]
+    assert all("trust list 7 names it" in check.reason for check in seals)
+
+
+def test_a_seal_that_the_trust_list_does_not_name_is_not_the_exchanges(small: SmallExchange, export: bytes) -> None:
+    trust = listing(small, small.seals[OFFICE].certificate)
+    report = judged(small, export, trust)
+    assert bad(report) == {CheckName.CONTAINER_SEAL, CheckName.EVIDENCE_SEAL, CheckName.MESSAGE_SENDER}
+    reason = next(check.reason for check in report.checks if check.name is CheckName.CONTAINER_SEAL)
+    assert "trust list 7 does not name this seal" in reason
+
+
+def test_the_exchange_reports_for_agencies_only_under_a_seal_of_the_trust_list(small: SmallExchange) -> None:
+    small.submit(letter())
+    key = small.exchange.issuer.key
+    report, own = b"".join(seal_message(status("01", letter()), key, small.clock()).encoded_chunks()), key.certificate
+    assert judged(small, report, listing(small, own)).verdict is Outcome.GOOD
+    assert bad(judged(small, report, listing(small, small.seals[OFFICE].certificate))) == {CheckName.MESSAGE_SENDER}
+
+
+def test_a_seal_that_the_trust_list_names_for_other_times_decides_nothing(small: SmallExchange) -> None:
     receipt = small.submit(letter()).evidence
-    own = fingerprint(small.exchange.issuer.key.certificate)
-    for seal, verdict in ((own, Outcome.GOOD), ("00" * 32, Outcome.BAD)):
-        trust = AuditTrust(small.pki.anchors(), tuple(small.pki.crls()), exchange_seals=frozenset({seal}))
-        report = verify_file(MemorySource(receipt), "receipt.xml", trust, AuditTime(small.clock(), given=False))
-        assert report.verdict is verdict
+    own = small.exchange.issuer.key.certificate
+    report = judged(small, receipt, listing(small, own, until=small.clock() - timedelta(days=1)))
+    assert report.verdict is Outcome.INDETERMINATE
+    assert "names CN=" in report.checks[0].reason
+    assert judged(small, receipt, listing(small, own, until=small.clock() + timedelta(days=1))).verdict is Outcome.GOOD
 
 
 def test_a_stranger_with_other_anchors_believes_nothing(small: SmallExchange, export: bytes) -> None:

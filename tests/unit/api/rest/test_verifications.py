@@ -1,0 +1,67 @@
+"""The service judges files by the trust list that lies in its trust folder, as ``edoc verify`` does."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from api.trust import TRUST_LIST, TRUST_LIST_AUTHORITY
+from keys.memory import MemoryKey
+from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust_list
+from tests.support.exchange import NOW, SENDER, SmallExchange
+from tests.support.http import Desk, problem_of
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def signer(office: SmallExchange) -> MemoryKey:
+    return office.authority.issue_trust_list_signer("Trục", at=NOW - DAY)
+
+
+def publish(office: SmallExchange, signer: MemoryKey, seal: x509.Certificate, number: int = 1, days: int = 30) -> None:
+    folder: Path = office.program.settings.trust_folder
+    entry = TrustListEntry(TrustedAs.EXCHANGE_SEAL, seal, seal.not_valid_before_utc, None)
+    made = TrustList("Trục", number, NOW - DAY, NOW - DAY + timedelta(days=days), (entry,))
+    (folder / TRUST_LIST_AUTHORITY).write_bytes(signer.certificate.public_bytes(Encoding.PEM))
+    (folder / TRUST_LIST).write_bytes(write_trust_list(made, signer))
+    office.program.trust.refresh()
+
+
+@pytest.fixture
+def receipt(office: SmallExchange) -> bytes:
+    return office.submit(office.letter()).evidence
+
+
+def test_the_exchanges_seal_is_believed_where_the_list_names_it(
+    office: SmallExchange, sender: Desk, signer: MemoryKey, receipt: bytes
+) -> None:
+    publish(office, signer, office.exchange.issuer.key.certificate)
+    found = sender.post("/verifications", receipt, "application/octet-stream").json
+    assert found["verdict"] == "good"
+    assert "trust list 1 names it" in found["checks"][0]["reason"]
+
+
+def test_not_even_its_own_seal_is_believed_where_the_list_does_not_name_it(
+    office: SmallExchange, sender: Desk, signer: MemoryKey, receipt: bytes
+) -> None:
+    publish(office, signer, office.keys[SENDER].certificate)
+    assert sender.post("/verifications", receipt, "application/octet-stream").json["verdict"] == "bad"
+
+
+def test_a_list_that_does_not_hold_is_the_services_fault_and_stops_no_letter(
+    office: SmallExchange, sender: Desk, signer: MemoryKey, receipt: bytes
+) -> None:
+    publish(office, signer, office.exchange.issuer.key.certificate, number=2)
+    assert sender.post("/verifications", receipt, "application/octet-stream").json["verdict"] == "good"
+    publish(office, signer, office.exchange.issuer.key.certificate, number=1)
+    answer = sender.post("/verifications", receipt, "application/octet-stream")
+    assert "2 was seen before" in problem_of(answer, 503, "trust-list")["detail"]
+    publish(office, signer, office.exchange.issuer.key.certificate, number=3, days=1)
+    answer = sender.post("/verifications", receipt, "application/octet-stream")
+    assert "get the current one" in problem_of(answer, 503, "trust-list")["detail"]
+    sender.submit(office.letter())
