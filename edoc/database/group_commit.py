@@ -166,6 +166,11 @@ class GroupCommit:
         self._waiting: deque[_Entry] = deque()
         self._lead = Lock()
 
+    @property
+    def waiting(self) -> int:
+        """How many items wait for a transaction now."""
+        return len(self._waiting)
+
     def run(self, item: WorkItem[T]) -> T:
         """Do the item durably and return its result.
 
@@ -208,11 +213,14 @@ class GroupCommit:
                 batch = self._next_batch()
                 outcomes = _transact(connection, [entry.item for entry in batch])
         except Exception as error:  # noqa: BLE001 - told to whoever waits, below or by the single runs
-            batch = batch or self._next_batch()
-            failed_alone = len(batch) == 1 and not isinstance(error, RetryableError)
-            outcomes = [Failed(error)] if failed_alone else None
+            if not batch:  # the transaction could not begin: no item's fault, and all that wait would meet the same
+                batch = self._next_batch()
+                outcomes = [Failed(error)] * len(batch)
+            else:
+                failed_alone = len(batch) == 1 and not isinstance(error, RetryableError)
+                outcomes = [Failed(error)] if failed_alone else None
         except BaseException as error:  # the thread is being stopped: nobody may wait for it
-            for entry in batch or self._next_batch():
+            for entry in batch:
                 entry.outcome = Failed(DatabaseError(f"the commit was interrupted: {error!r}"))
             raise
         if outcomes is None:
