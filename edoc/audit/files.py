@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from lxml import etree
@@ -13,17 +14,47 @@ from edoc.envelope.limits import MessageLimits
 from edoc.envelope.model import DocumentMessage
 from edoc.evidence.codec import NAMESPACE as EVIDENCE_NAMESPACE
 from edoc.evidence.model import Evidence
-from signing.asice import open_container
+from signing.asice import ContainerLimits, open_container
 from signing.errors import ContainerError, XmlError
 from signing.xml import ByteSource, ParsedXml, parse
+from signing.zip import ZipLimits
 
 _ZIP_START: Final = b"PK"
 _EDXML_ROOTS: Final = frozenset({"edXML", "Envelope"})
+EVIDENCE_BYTES: Final = 324 << 20
+"""What the evidence, states, certificates and CRLs of an export may have together, beside the message and its files."""
+MOST_ATTACHMENTS: Final = 1000
+MOST_RECIPIENTS: Final = 1000
+"""The most that any exchange may be set to accept."""
 
 
 def no_progress(subject: str) -> None:
     """Nobody watches."""
     del subject
+
+
+def limits_for(size: int) -> MessageLimits:
+    """The limits of a reader who has a file of ``size`` bytes on its own disk, and knows no exchange's settings.
+
+    Whatever an exchange may be set to accept is judged: of a message and its files only the size of the file itself
+    is the limit, where it is more than the usual one. Depth, names and the ratio of packed files stay limited.
+    """
+    usual = MessageLimits()
+    return replace(
+        usual,
+        xml=replace(usual.xml, max_bytes=max(usual.xml.max_bytes, size)),
+        max_recipients=MOST_RECIPIENTS,
+        max_attachments=MOST_ATTACHMENTS,
+        max_attachment_bytes=max(usual.max_attachment_bytes, size),
+        max_total_attachment_bytes=max(usual.max_total_attachment_bytes, size),
+    )
+
+
+def container_limits(limits: MessageLimits) -> ContainerLimits:
+    """What an export of the largest message may cost: the message, its files once more, and the evidence."""
+    largest = max(limits.xml.max_bytes, limits.max_attachment_bytes)
+    together = limits.xml.max_bytes + limits.max_total_attachment_bytes + EVIDENCE_BYTES
+    return ContainerLimits(ZipLimits(max_entry_bytes=largest, max_total_bytes=together))
 
 
 def verify_file(
@@ -37,12 +68,15 @@ def verify_file(
 ) -> AuditReport:
     """Judge an export, a message, a piece of evidence or another signed XML file, by its bytes alone.
 
+    Args:
+        limits: those of the messages that the exchange accepts; without them those of :func:`limits_for`.
+
     Raises nothing for a bad file: what is wrong with it is in the report.
     """
-    limits = limits or MessageLimits()
+    limits = limits or limits_for(source.size)
     if source.read(0, len(_ZIP_START)) == _ZIP_START:
         try:
-            with open_container(source) as container:
+            with open_container(source, container_limits(limits)) as container:
                 return BundleAudit(container, trust, time, limits, progress).run()
         except ContainerError as error:
             return _unreadable(FileKind.EXPORT, subject, str(error))

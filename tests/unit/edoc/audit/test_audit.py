@@ -15,8 +15,9 @@ from cryptography import x509
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edoc.audit.files import verify_file
+from edoc.audit.files import EVIDENCE_BYTES, container_limits, limits_for, verify_file
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, FileKind, Outcome
+from edoc.envelope.limits import MessageLimits
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Party
@@ -24,7 +25,8 @@ from edoc.export import layout
 from edoc.sealing import seal_message
 from signing.asice import ContainerFile, write_container
 from signing.trust_list import TrustedAs, TrustList, TrustListEntry
-from signing.xml import MemorySource
+from signing.xml import MemorySource, XmlLimits
+from signing.zip import ZipLimits
 from tests.support.pki import NOW, Pki
 from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
 
@@ -348,3 +350,36 @@ def test_reports_are_complete_values(small: SmallExchange, export: bytes) -> Non
     report = small.audit(export)
     assert all(check.remedy is None for check in report.checks if check.outcome is Outcome.GOOD)
     assert json.dumps([check.reason for check in report.checks])
+
+
+def test_an_export_is_judged_by_the_limits_of_the_messages_that_are_accepted(
+    small: SmallExchange, export: bytes
+) -> None:
+    trust, time = small.trust, AuditTime(small.clock(), given=False)
+    small_messages = replace(MessageLimits(), xml=XmlLimits(max_bytes=2000), max_attachment_bytes=10)
+    report = verify_file(MemorySource(export), "x", trust, time, limits=small_messages)
+    assert (report.kind, bad(report)) == (FileKind.EXPORT, {CheckName.FORMAT})
+    assert "more than 2000" in report.checks[0].reason
+    assert verify_file(MemorySource(export), "x", trust, time, limits=MessageLimits()).verdict is Outcome.GOOD
+
+
+def test_limits_of_an_export_follow_the_messages_and_their_files() -> None:
+    limits = replace(
+        MessageLimits(),
+        xml=XmlLimits(max_bytes=3 << 30),
+        max_attachment_bytes=1 << 30,
+        max_total_attachment_bytes=2 << 30,
+    )
+    found = container_limits(limits).zip
+    assert (found.max_entry_bytes, found.max_total_bytes) == (3 << 30, (5 << 30) + EVIDENCE_BYTES)
+    assert container_limits(MessageLimits()).zip == ZipLimits(), "the usual limits are those of the container's reader"
+
+
+def test_offline_no_part_of_a_file_is_too_large_for_a_reader_who_has_the_file() -> None:
+    size = 6 << 30
+    limits = limits_for(size)
+    assert {limits.xml.max_bytes, limits.max_attachment_bytes, limits.max_total_attachment_bytes} == {size}
+    assert container_limits(limits).zip.max_entry_bytes == size
+    assert (limits.max_attachments, limits.max_recipients) == (1000, 1000)
+    assert limits_for(100).max_attachment_bytes == MessageLimits().max_attachment_bytes
+    assert limits.xml.max_skeleton_bytes == XmlLimits().max_skeleton_bytes, "the tree stays small"
