@@ -48,6 +48,7 @@ from keys.errors import (
 )
 from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strength
 from keys.revocation import NotRevoked, RevocationData
+from keys.vouched import vouched_for
 
 __all__ = ["CertificatePath", "KeyPurpose", "PathValidator", "RevocationData", "TrustAnchors"]
 
@@ -170,7 +171,10 @@ class PathValidator:
         self.require_revocation = require_revocation
         self._intermediates = tuple(intermediates)
         self._anchors_asn1 = [_to_asn1(certificate) for certificate in anchors.certificates]
-        self._intermediates_asn1 = [_to_asn1(certificate) for certificate in intermediates]
+        # Of two certificates with one issuer and number the first is kept, so that the true ones must come first.
+        self._vouched = vouched_for(self._intermediates, anchors.certificates)
+        self._vouched_asn1 = [_to_asn1(each) for each in self._vouched]
+        self._others_asn1 = [_to_asn1(each) for each in self._intermediates if each not in set(self._vouched)]
         self._cache: dict[KeyPurpose, dict[x509.Certificate, CertificatePath]] = {purpose: {} for purpose in KeyPurpose}
         self._cache_size = cache_size
         self._cache_lock = threading.Lock()
@@ -236,8 +240,7 @@ class PathValidator:
         signer = _to_asn1(certificate)
         context = ValidationContext(
             trust_roots=self._anchors_asn1,
-            # The configured ones come first: of two certificates with one issuer and number the first is kept.
-            other_certs=[*self._intermediates_asn1, *map(_to_asn1, intermediates)],
+            other_certs=self._in_order(intermediates),
             moment=at,
             allow_fetching=False,
             revinfo_policy=CertRevTrustPolicy(NO_REVOCATION),
@@ -260,6 +263,12 @@ class PathValidator:
         finally:
             await candidates.cancel()  # type: ignore[no-untyped-call]
         raise max(failures, key=lambda failure: _MOST_TELLING_LAST.index(type(failure)))
+
+    def _in_order(self, came_along: Sequence[x509.Certificate]) -> list[asn1_x509.Certificate]:
+        """What may lie on a path: first what somebody below an anchor signed, the configured ones before the others."""
+        true = vouched_for(came_along, (*self.anchors.certificates, *self._vouched))
+        rest = [_to_asn1(each) for each in came_along if each not in true]
+        return [*self._vouched_asn1, *map(_to_asn1, true), *self._others_asn1, *rest]
 
     def _in_our_terms(
         self, candidate: ValidationPath, known: dict[bytes, x509.Certificate], at: datetime

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from keys.errors import (
@@ -397,6 +398,44 @@ def test_certificates_made_to_lengthen_the_search_do_not(pki: Pki) -> None:
     with pytest.raises(PathNotFoundError):
         pki.validator().validate(seal.certificate, intermediates=crossed, at=NOW, usage=KeyPurpose.SEAL)
     assert time.perf_counter() - started < 5
+
+
+def altered_copies(certificate: x509.Certificate, count: int) -> list[x509.Certificate]:
+    """Copies with other signatures: of the same names and number, and readable."""
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    copies = []
+    for position in range(count):
+        changed = bytearray(der)
+        changed[-1 - position] ^= 1
+        copies.append(x509.load_der_x509_certificate(bytes(changed)))
+    return copies
+
+
+def test_altered_copies_of_an_authority_do_not_hide_the_true_one(pki: Pki) -> None:
+    seal, crls = pki.seal(), RevocationData(pki.crls())
+    # More than the builder tries paths; one whose signature has a weak algorithm; one of another key.
+    copies = altered_copies(pki.issuing.certificate, 24)
+    weak = pki.certificate(
+        "Test issuing CA",
+        issuer=pki.root,
+        usage=ISSUING,
+        serial=pki.issuing.certificate.serial_number,
+        key=private_key("P-256", 1),
+        constraints=x509.BasicConstraints(ca=True, path_length=0),
+        signing_hash=SHA1(),  # noqa: S303 - the point
+    ).certificate
+    validator = PathValidator(pki.anchors(), crls, intermediates=[*copies, weak])
+    assert len(validate(pki, seal, validator=validator).certificates) == 3
+    both = PathValidator(pki.anchors(), crls, intermediates=[*copies, pki.issuing.certificate])
+    path = both.validate(seal.certificate, intermediates=copies[:MAX_INTERMEDIATES], at=NOW, usage=KeyPurpose.SEAL)
+    assert path.certificates[1] == pki.issuing.certificate
+
+
+def test_an_altered_authority_alone_is_still_no_way_to_an_anchor(pki: Pki) -> None:
+    copies = altered_copies(pki.issuing.certificate, 2)
+    validator = PathValidator(pki.anchors(), RevocationData(pki.crls()), intermediates=copies)
+    with pytest.raises(PathNotFoundError):
+        validator.validate(pki.seal().certificate, at=NOW, usage=KeyPurpose.SEAL)
 
 
 def test_too_many_certificates_along_are_refused(pki: Pki) -> None:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -208,6 +209,24 @@ def test_altered_certificates_do_not_stand_in_the_way_of_the_true_ones_in_the_se
     report = small.audit(packed(files, small))
     assert bad(report) == {CheckName.FORMAT}
     assert not [check for check in report.checks if check.outcome is Outcome.INDETERMINATE]
+
+
+def test_an_altered_authority_under_the_name_of_its_own_digest_does_not_soften_the_verdict(
+    small: SmallExchange, export: bytes
+) -> None:
+    files = unpacked(export)
+    swap(layout.MESSAGE, b"UBND-VX", b"UBND-XV")(files, small)
+    plain = small.audit(packed(files, small))
+    assert CheckName.MESSAGE_SEAL in bad(plain)
+    issuing = small.pki.issuing.certificate.public_bytes(Encoding.DER)
+    del files[f"{layout.CERTIFICATES}{hashlib.sha256(issuing).hexdigest()}.cer"]
+    for position in range(1, 21):
+        copy = bytearray(issuing)
+        copy[-position] ^= 1
+        der = bytes(copy)
+        files[f"{layout.CERTIFICATES}{hashlib.sha256(der).hexdigest()}.cer"] = der
+    report = small.audit(packed(files, small))
+    assert (report.verdict, bad(report)) == (Outcome.BAD, bad(plain))
 
 
 def test_a_container_that_another_sealed_is_bad(small: SmallExchange, export: bytes) -> None:
