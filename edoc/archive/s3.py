@@ -11,7 +11,8 @@ version in place. :meth:`S3ObjectStore.check_lock` tries it out.
 What a crash leaves: before that answer an upload that no reader sees, and perhaps a local staged file, which the sweep
 removes (:meth:`S3ObjectStore.discard_stale`); after it the object, which the sweep removes if no row refers to it.
 
-**Putting again.** An object younger than ``renew_after`` is left alone. An older one gets a new version of the same
+**Putting again.** What is there is read back first: a put relies on no object that was damaged since. An object
+younger than ``renew_after`` is left alone then. An older one gets a new version of the same
 bytes, with a retention of its own, so that a sweep that saw the old one unreferenced removes no more than what it
 saw. The grace period of the sweep must be longer than ``renew_after``. In a bucket without versions a sweep that runs
 at the very moment of such a put can remove the object: use versioning.
@@ -89,7 +90,7 @@ class S3ObjectStore:
         """Make what was staged by this store an object.
 
         Raises:
-            ObjectCorruptError: something of another size stands at this address, or what was staged has changed.
+            ObjectCorruptError: something else stands at this address, or what was staged has changed.
             ArchiveError: the service fails.
         """
         if not isinstance(staged, SpooledObject):
@@ -174,12 +175,25 @@ class S3ObjectStore:
                 return _stat_of(source, sha256, self._write(key, source, sha256, create_only=True))
             except AlreadyThereError:
                 present = self._bucket.stat(key)
-        if present is None:  # there is but the mark of a removal, which some services count as an object
+        # What is there and cannot be looked at is the mark of a removal, which some services count as an object.
+        if present is None or not self._is_intact(sha256, present.size, source.size):
             return _stat_of(source, sha256, self._write(key, source, sha256, create_only=False))
-        check_present(sha256, present.size, source.size)
         if present.stored_at + self._renew_after > self._clock():
             return ObjectStat(sha256, present.size, present.stored_at)
         return _stat_of(source, sha256, self._write(key, source, sha256, create_only=False))
+
+    def _is_intact(self, sha256: str, present: int, put: int) -> bool:
+        """Make sure of the object that a put is about to rely on; False where a sweep was faster.
+
+        Raises:
+            ObjectCorruptError: it is not what was put: nothing may be taken on that relies on it.
+        """
+        check_present(sha256, present, put)
+        try:
+            self.verify(sha256)
+        except ObjectNotFoundError:
+            return False
+        return True
 
     def _write(self, key: str, source: ByteSource, sha256: str, *, create_only: bool) -> Written:
         lock = Lock(self._lock, self._clock() + self._retention) if self._lock is not None else None

@@ -196,6 +196,21 @@ class ObjectStoreConformance:
         with pytest.raises(ObjectCorruptError, match="holds 5 bytes"):
             store.put_bytes(b"a letter")
 
+    @pytest.mark.parametrize("is_large", [False, True])
+    def test_putting_over_a_changed_object_of_the_same_size_is_never_silent(
+        self, store: ObjectStore, corrupt: Corrupt, large_bytes: int, *, is_large: bool
+    ) -> None:
+        data = b"a" * (large_bytes if is_large else 8)
+        sha256 = store.put_bytes(data).sha256
+        corrupt(sha256, data[:-1] + b"b")
+
+        with pytest.raises(ObjectCorruptError):
+            store.put_bytes(data)
+        with store.stage() as staged:
+            staged.write(data)
+            with pytest.raises(ObjectCorruptError):
+                store.put(staged)
+
     def test_an_object_is_kept_for_its_retention(self, store: ObjectStore) -> None:
         sha256 = store.put_bytes(b"a letter").sha256
 
