@@ -20,7 +20,7 @@ from keys.certificates import CertificateRole, agency_code, fingerprint, role_of
 from keys.trust import PathValidator
 from signing.namespaces import DS
 from signing.parts import ElementPart, Part
-from signing.report import Indication, ValidationReport
+from signing.report import Indication, SubIndication, ValidationReport
 from signing.trust_list import Listed
 from signing.xades.verifier import SignaturePresence, classify, verify
 from signing.xml import ParsedXml
@@ -28,6 +28,23 @@ from signing.xml import ParsedXml
 MAX_SIGNATURES: Final = 16
 _AGENCY_ROLES: Final = (CertificateRole.AGENCY_SEAL, None)
 """A certificate whose authority does not say what it is for may be an agency's; an officer's is none."""
+
+_PROVE_THE_TIME: Final = (
+    "the exchange's receipt, or the export of the document, tells when it was accepted: verify that; if you can prove"
+    " by it or otherwise that the seal was there before {end}, judge the file as of a time before {end};"
+    " else do not rely on it"
+)
+_AUDITORS_REMEDIES: Final = {
+    SubIndication.REVOKED_NO_POE: _PROVE_THE_TIME.format(end="the revocation"),
+    SubIndication.OUT_OF_BOUNDS_NO_POE: _PROVE_THE_TIME.format(end="the certificate's end"),
+    SubIndication.REVOKED: "do not rely on it: it was sealed after the revocation; ask for it under a valid seal",
+    SubIndication.EXPIRED: "do not rely on it: it was sealed after its certificate's end; ask for a valid seal",
+    SubIndication.NO_CERTIFICATE_CHAIN_FOUND: (
+        "if you have reason to believe the authority that issued the certificate, add its root certificate, got by a"
+        " way you trust, to your anchors and verify again; else do not rely on it"
+    ),
+}
+"""What whoever reads the file can do; a finding's own remedy is for whoever signs."""
 
 SIGNATURE_TAG: Final = f"{{{DS}}}Signature"
 
@@ -119,7 +136,8 @@ def check_of(name: CheckName, subject: str, report: ValidationReport) -> Check:
     sub = f"/{report.sub_indication.value}" if report.sub_indication else ""
     outcome = Outcome.BAD if report.indication is Indication.TOTAL_FAILED else Outcome.INDETERMINATE
     reason = f"{report.indication.value}{sub}: {finding.reason} ({finding.rule})"
-    return Check(name, subject, outcome, reason, finding.remedy, report)
+    remedy = _AUDITORS_REMEDIES.get(report.sub_indication, finding.remedy) if report.sub_indication else finding.remedy
+    return Check(name, subject, outcome, reason, remedy, report)
 
 
 def check_exchange_seal(name: CheckName, subject: str, report: ValidationReport, trust: AuditTrust) -> Check:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from edoc.audit.files import EVIDENCE_BYTES, container_limits, limits_for, verify_file
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, FileKind, Outcome
+from edoc.audit.singles import check_of
 from edoc.envelope.limits import MessageLimits
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.issuer import EvidenceIssuer
@@ -25,6 +26,7 @@ from edoc.evidence.model import Party
 from edoc.export import layout
 from edoc.sealing import seal_message
 from signing.asice import ContainerFile, write_container
+from signing.report import Finding, Indication, SubIndication, ValidationReport
 from signing.trust_list import TrustedAs, TrustList, TrustListEntry
 from signing.xml import MemorySource, XmlLimits
 from signing.zip import ZipLimits
@@ -402,3 +404,25 @@ def test_offline_no_part_of_a_file_is_too_large_for_a_reader_who_has_the_file() 
     assert (limits.max_attachments, limits.max_recipients) == (1000, 1000)
     assert limits_for(100).max_attachment_bytes == MessageLimits().max_attachment_bytes
     assert limits.xml.max_skeleton_bytes == XmlLimits().max_skeleton_bytes, "the tree stays small"
+
+
+@pytest.mark.parametrize(
+    ("sub_indication", "remedy"),
+    [
+        (SubIndication.REVOKED_NO_POE, "judge the file as of a time before the revocation"),
+        (SubIndication.OUT_OF_BOUNDS_NO_POE, "judge the file as of a time before the certificate's end"),
+        (SubIndication.REVOKED, "sealed after the revocation"),
+        (SubIndication.EXPIRED, "sealed after its certificate's end"),
+        (SubIndication.NO_CERTIFICATE_CHAIN_FOUND, "to your anchors"),
+        (SubIndication.TRY_LATER, "what the signer can do"),
+        (None, "what the signer can do"),
+    ],
+)
+def test_an_auditor_is_told_what_an_auditor_can_do(sub_indication: SubIndication | None, remedy: str) -> None:
+    finding = Finding("path.revoked", "a reason", "what the signer can do")
+    report = ValidationReport(
+        Indication.INDETERMINATE, sub_indication, (finding,), NOW, None, None, None, (), None, (), ()
+    )
+    check = check_of(CheckName.MESSAGE_SEAL, "x", report)
+    assert check.remedy is not None
+    assert remedy in check.remedy
