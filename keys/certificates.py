@@ -75,7 +75,10 @@ def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
             else (x509.load_der_x509_certificate(data),)
         )
     except UNREADABLE as error:
-        raise CertificateFormatError(f"not an X.509 certificate or a PEM bundle of them: {error}") from error
+        wrong = (
+            "a certificate in the PEM bundle is damaged" if blocks else "it is no X.509 certificate, in DER or in PEM"
+        )
+        raise CertificateFormatError(wrong) from error
     for certificate in certificates:
         check_readable(certificate)
     return certificates
@@ -110,7 +113,8 @@ def read_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
         for crl in crls:
             _ = crl.extensions, crl.issuer
     except UNREADABLE as error:
-        raise CertificateFormatError(f"not a CRL or a PEM bundle of them: {error}") from error
+        wrong = "a CRL is damaged" if blocks or data.startswith(b"\x30") else "it is no CRL, in DER or in PEM"
+        raise CertificateFormatError(wrong) from error
     return crls
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -22,6 +23,10 @@ _ROOT_LIFETIME = timedelta(days=20 * 365)
 _ISSUING_LIFETIME = timedelta(days=10 * 365)
 _MAX_COMMON_NAME_BYTES = 64
 """Upper bound of RFC 5280 (ub-common-name), counted in bytes, since some readers do."""
+_MAX_CHARACTERS = 64
+"""Upper bound of RFC 5280 appendix A.1 for an organization (ub-organization-name) and a serialNumber."""
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Unicode categories of characters that nobody sees, or that break a line."""
 
 
 class KeyAlgorithm(Enum):
@@ -156,8 +161,17 @@ def subject_of(common_name: str, organization: str, code: str | None, serial_num
     """A subject; the full name of the organization stands in O, of which CN is as much as fits.
 
     Raises:
-        AuthorityError: something in it cannot stand in a certificate.
+        AuthorityError: something in it cannot stand in a certificate: it is empty, has a character that nobody sees, or
+            is longer than RFC 5280 allows.
     """
+    for what, text in (("the name", common_name), ("the organization's name", organization)):
+        _check_text(what, text)
+    for what, limited in (("the organization's name", organization), ("the number", serial_number or "")):
+        if len(limited) > _MAX_CHARACTERS:
+            raise AuthorityError(
+                f"no certificate can be issued: {what} has {len(limited)} characters, and RFC 5280 allows"
+                f" {_MAX_CHARACTERS}: give a short form of {limited!r}"
+            )
     try:
         attributes = [
             x509.NameAttribute(NameOID.COUNTRY_NAME, _COUNTRY),
@@ -171,6 +185,16 @@ def subject_of(common_name: str, organization: str, code: str | None, serial_num
     except ValueError as error:
         raise AuthorityError(f"no certificate can be issued for {common_name!r}: {error}") from error
     return x509.Name(attributes)
+
+
+def _check_text(what: str, text: str) -> None:
+    if not text.strip():
+        raise AuthorityError(f"no certificate can be issued: {what} is empty")
+    hidden = next((each for each in text if unicodedata.category(each) in _INVISIBLE), None)
+    if hidden is not None:
+        raise AuthorityError(
+            f"no certificate can be issued: {what} {text!r} has the invisible character U+{ord(hidden):04X}"
+        )
 
 
 def _common_name(name: str) -> str:

@@ -7,15 +7,16 @@ was revoked, publishes a new one.
 from __future__ import annotations
 
 import errno
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
 from api.cli.command import EdocGroup
 from api.cli.errors import usage_error
+from api.cli.files import check_new
 from api.cli.language import Text
 from api.cli.moments import Moment, shown
 from api.cli.options import home_option, password_of, settings_of
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from signing.trust_list import TrustList
 
 TRUST_LIST: Final = "trust-list.xml"
+T = TypeVar("T")
 _ALGORITHMS: Final = ("P-256", "P-384", "RSA-2048", "RSA-3072", "RSA-4096")
 _REASONS: Final = {
     "unspecified": "unspecified",
@@ -110,8 +112,7 @@ def issue(
     settings = settings_of(home)
     authority = open_authority(settings)
     password = password_of(password_file, str(out), confirm=True)
-    if out.exists():
-        raise FileExistsError(17, "it exists already and is not overwritten", str(out))
+    check_new(out)  # before anything is entered in the register, from which it never goes
     now, lifetime, kind = datetime.now(UTC), timedelta(days=days), KeyAlgorithm(algorithm)
     if officer:
         key = authority.issue_officer(officer, code, name, at=now, lifetime=lifetime, algorithm=kind)
@@ -257,7 +258,7 @@ def show(output: Output, file: Path, password_file: Path | None) -> None:
         _show_trust_list(output, file)
         return
     else:
-        certificates = read_certificates(file.read_bytes())
+        certificates = _read(file, read_certificates)
     documents = [
         {
             "subject": subject_text(each),
@@ -278,6 +279,21 @@ def show(output: Output, file: Path, password_file: Path | None) -> None:
         output.line()
 
 
+def _read(file: Path, read: Callable[[bytes], tuple[T, ...]]) -> tuple[T, ...]:
+    """What is in a file, which is named where that cannot be told."""
+    from keys.errors import CertificateFormatError
+
+    try:
+        return read(file.read_bytes())
+    except CertificateFormatError as error:
+        what = Text(f"không hiện được tệp này: {error}", f"this file cannot be shown: {error}")
+        remedy = Text(
+            "hiện được: khóa (.p12), chứng thư số (PEM, DER), CRL (.crl), danh sách tin cậy (.xml)",
+            "what can be shown: a key (.p12), certificates (PEM, DER), a CRL (.crl), a trust list (.xml)",
+        )
+        raise usage_error("certificate", what, remedy, str(file)) from error
+
+
 def _show_crls(output: Output, file: Path) -> None:
     from keys.certificates import read_crls
 
@@ -288,7 +304,7 @@ def _show_crls(output: Output, file: Path) -> None:
             "next_update": each.next_update_utc.isoformat() if each.next_update_utc else None,
             "revoked": [f"{entry.serial_number:x}" for entry in each],
         }
-        for each in read_crls(file.read_bytes())
+        for each in _read(file, read_crls)
     ]
     output.document({"file": str(file), "crls": documents})
     for each in documents:

@@ -100,7 +100,7 @@ def test_trust_lists_are_numbered_across_openings(tmp_path: Path) -> None:
 
 
 def test_long_name_stands_whole_in_the_organization(authority: DemonstrationAuthority) -> None:
-    name = "Ủy ban nhân dân Phường Hiệp Bình Phước - Quận Thủ Đức, Thành phố Hồ Chí Minh"
+    name = "Ủy ban nhân dân Phường Hiệp Bình Phước - Quận Thủ Đức, TP.HCM"
     subject = authority.issue_seal("H29.1", name, at=AT).certificate.subject
     (organization,) = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
     (common_name,) = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
@@ -133,10 +133,19 @@ def test_certificate_outside_its_issuers_life_is_refused(
         authority.issue_seal("H29.1", "X", at=at, lifetime=lifetime)
 
 
-@pytest.mark.parametrize("name", ["", "\ud800"])
+@pytest.mark.parametrize(
+    "name", ["", " ", "\ud800", "a\x01b", "a\nb", "a\u202eb", "a\u200bb", "a\u2028b", "\uffff", "x" * 65]
+)
 def test_name_that_cannot_stand_in_a_certificate_is_refused(authority: DemonstrationAuthority, name: str) -> None:
     with pytest.raises(AuthorityError, match="no certificate"):
         authority.issue_seal("H29.1", name, at=AT)
+
+
+def test_names_of_people_keep_the_same_rules(authority: DemonstrationAuthority) -> None:
+    authority.issue_officer("Nguyễn Văn A", "H29.1", "Ủ" * 64, at=AT, officer_id="1" * 64)
+    for name, organization, number in (("A\tB", "X", None), ("A", "X" * 65, None), ("A", "X", "1" * 65)):
+        with pytest.raises(AuthorityError, match="no certificate"):
+            authority.issue_officer(name, "H29.1", organization, at=AT, officer_id=number)
 
 
 def test_serial_number_is_never_given_twice() -> None:

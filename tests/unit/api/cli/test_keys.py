@@ -173,3 +173,39 @@ def test_the_lists_key_is_renewed_before_it_expires_and_when_it_is_revoked(edoc:
     third = publish(late)
     assert len(third) == 1
     assert third != second[:1]
+
+
+@pytest.mark.parametrize("name", ["a\x01b", "x" * 65, " "])
+def test_a_name_that_cannot_stand_in_a_certificate_is_wrong_use(
+    edoc: Edoc, home: str, tmp_path: Path, password: str, name: str
+) -> None:
+    out = tmp_path / "x.p12"
+    arguments = ["keys", "issue", "H1", name, "--home", home, "--out", str(out), "--password-file", password]
+    error = edoc.json(*arguments, code=2)["error"]
+    assert error["code"] == "authority"
+    assert "no certificate can be issued" in error["what"]
+    assert not out.exists()
+
+
+def test_where_the_new_key_cannot_be_written_nothing_is_issued(
+    edoc: Edoc, home: str, tmp_path: Path, password: str
+) -> None:
+    before = edoc.json("keys", "list", "--home", home)
+    out = str(tmp_path / "missing" / "x.p12")
+    error = edoc.json("keys", "issue", "H1", "X", "--home", home, "--out", out, "--password-file", password, code=3)
+    assert out in error["error"]["what"]
+    assert "the path" in error["error"]["remedy"]
+    assert edoc.json("keys", "list", "--home", home) == before
+
+
+@pytest.mark.parametrize("name", ["x.pem", "x.crl", "x"])
+@pytest.mark.parametrize("content", [b"hello", b"", b"\x30\x03abc"])
+def test_a_file_that_cannot_be_shown_is_named_in_plain_words(
+    edoc: Edoc, tmp_path: Path, name: str, content: bytes
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    error = edoc.json("keys", "show", str(path), code=2)["error"]
+    assert (error["code"], error["where"]) == ("certificate", str(path))
+    assert "asn1" not in error["what"]
+    assert ".p12" in error["remedy"]
