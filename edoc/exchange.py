@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 
 from sqlalchemy import Engine
 
@@ -42,4 +43,7 @@ class Exchange:
     directory: DirectoryCache
     commits: GroupCommit
     policy: Policy = field(default_factory=Policy)
+    judging: Lock = field(default_factory=Lock)
+    """Held by the one thread that judges a small message. The interpreter runs one thread at a time: were all to judge
+    at once, they would only take it from each other, and from the one that writes for all, on which all wait."""
     observer: StepObserver = field(default_factory=NoObserver)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -45,6 +45,8 @@ from signing.report import ValidationReport, report_as_json
 from signing.xml import Base64Content, ParsedXml, parse
 
 MAX_DIRECTORY_CHANGES: Final = 3
+JUDGED_ALONE_BYTES: Final = 64 << 10
+"""Messages up to this size are judged in a few milliseconds, one at a time in each process."""
 
 
 @dataclass(frozen=True)
@@ -85,9 +87,10 @@ class Acceptance:
         self._reached(AcceptanceStep.RECEIVED)
         received_at = self._exchange.clock()
         try:
-            document = parse(incoming.source, self._exchange.policy.limits.xml)
-            self._reached(AcceptanceStep.PARSED)
-            decoded = decode(document, self._exchange.policy.limits)
+            with self._one_at_a_time(incoming):
+                document = parse(incoming.source, self._exchange.policy.limits.xml)
+                self._reached(AcceptanceStep.PARSED)
+                decoded = decode(document, self._exchange.policy.limits)
         except (XmlError, MessageError):
             # What was taken on keeps its receipt, even if it could not be read any more.
             known, _ = self._look_up(incoming, None, caller)
@@ -162,14 +165,15 @@ class Acceptance:
     def _judge_document(
         self, case: _Case, message: DocumentMessage, sender: Agency, directory: Directory
     ) -> AcceptDocument:
-        check_document_rules(directory, message, sender, case.at)
-        recipients = resolve_recipients(directory, message, case.at)
-        self._reached(AcceptanceStep.AUTHORIZED)
         with ExitStack() as stack:
-            staged = self._stage_attachments(stack, message)
-            self._reached(AcceptanceStep.ATTACHMENTS_STAGED)
-            reports = self._check_seal(case, sender, directory)
-            self._reached(AcceptanceStep.SIGNATURES_VERIFIED)
+            with self._one_at_a_time(case.incoming):
+                check_document_rules(directory, message, sender, case.at)
+                recipients = resolve_recipients(directory, message, case.at)
+                self._reached(AcceptanceStep.AUTHORIZED)
+                staged = self._stage_attachments(stack, message)
+                self._reached(AcceptanceStep.ATTACHMENTS_STAGED)
+                reports = self._check_seal(case, sender, directory)
+                self._reached(AcceptanceStep.SIGNATURES_VERIFIED)
             if case.is_taken:
                 raise ConflictError(message.document_id)
             attachments = self._archive_attachments(message, staged)
@@ -254,6 +258,10 @@ class Acceptance:
         content = attachment.content
         size = content.size_at_most if isinstance(content, Base64Content) else content.size
         return size >= self._exchange.policy.attachment_object_bytes
+
+    def _one_at_a_time(self, incoming: Incoming) -> AbstractContextManager[object]:
+        """What a small message is judged in; a large one waits for nobody, as nobody could wait for it."""
+        return self._exchange.judging if incoming.size <= JUDGED_ALONE_BYTES else nullcontext()
 
     def _reached(self, step: AcceptanceStep) -> None:
         self._exchange.observer.reached(step)
