@@ -16,6 +16,7 @@ from edoc.evidence.codec import NAMESPACE as EVIDENCE_NAMESPACE
 from edoc.evidence.model import Evidence
 from signing.asice import ContainerLimits, open_container
 from signing.errors import ContainerError, XmlError
+from signing.trust_list import NAMESPACE as TRUST_LIST_NAMESPACE
 from signing.xml import ByteSource, ParsedXml, parse
 from signing.zip import ZipLimits
 
@@ -92,6 +93,8 @@ def _judge_xml(
 ) -> AuditReport:
     validator = trust.validator()
     name = etree.QName(document.root)
+    if name.namespace == TRUST_LIST_NAMESPACE:
+        return AuditReport(FileKind.SIGNED_XML, (_trust_list_check(subject),))
     if name.namespace == EVIDENCE_NAMESPACE:
         judged = judge_evidence(document, subject, trust, validator, time.at if time.given else None)
         return AuditReport(FileKind.EVIDENCE, judged.checks, _evidence_facts(judged.evidence))
@@ -103,6 +106,13 @@ def _judge_xml(
         kind = FileKind.DOCUMENT if is_document else FileKind.STATUS
         return AuditReport(kind, message.checks, message_facts(message.decoded))
     return AuditReport(FileKind.SIGNED_XML, judge_signed_xml(document, subject, validator, time.at))
+
+
+def _trust_list_check(subject: str) -> Check:
+    """A trust list says whom to believe; whether to believe it is not for a verdict on a letter."""
+    reason = "this is a trust list: it is part of what is believed, and is not judged like a letter"
+    remedy = "put it into the trust folder with its authority's certificate; `edoc keys show` tells whether it holds"
+    return Check(CheckName.FORMAT, subject, Outcome.INDETERMINATE, reason, remedy)
 
 
 def _unreadable(kind: FileKind, subject: str, reason: str) -> AuditReport:

@@ -27,7 +27,7 @@ from edoc.export import layout
 from edoc.sealing import seal_message
 from signing.asice import ContainerFile, write_container
 from signing.report import Finding, Indication, SubIndication, ValidationReport
-from signing.trust_list import TrustedAs, TrustList, TrustListEntry
+from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust_list
 from signing.xml import MemorySource, XmlLimits
 from signing.zip import ZipLimits
 from tests.support.pki import NOW, Pki
@@ -426,3 +426,11 @@ def test_an_auditor_is_told_what_an_auditor_can_do(sub_indication: SubIndication
     check = check_of(CheckName.MESSAGE_SEAL, "x", report)
     assert check.remedy is not None
     assert remedy in check.remedy
+
+
+def test_a_trust_list_is_told_as_such_and_gets_no_verdict(small: SmallExchange) -> None:
+    trust = listing(small, small.exchange.issuer.key.certificate)
+    assert trust.trust_list is not None
+    report = judged(small, write_trust_list(trust.trust_list, small.exchange.issuer.key), trust)
+    assert (report.kind, report.verdict) == (FileKind.SIGNED_XML, Outcome.INDETERMINATE)
+    assert "keys show" in str(report.checks[0].remedy)
