@@ -7,6 +7,7 @@ made one microsecond later sorts later.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -18,6 +19,20 @@ class Random(Protocol):
 
     def __call__(self, count: int, /) -> bytes:
         """That many bytes."""
+
+
+def drawn_together(random: Random, count: int) -> Random:
+    """A source that has drawn ``count`` bytes at once, and gives them out piece by piece; after that it draws anew.
+
+    A call into the system for each identifier would let go of the interpreter's lock each time.
+    """
+    take = BytesIO(random(count)).read
+
+    def next_bytes(count: int) -> bytes:
+        drawn = take(count)
+        return drawn if len(drawn) == count else random(count)
+
+    return next_bytes
 
 
 class Clock(Protocol):

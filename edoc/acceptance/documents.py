@@ -27,8 +27,11 @@ from edoc.events import EventType, add_event
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party, SealedEvidence
 from edoc.evidence.rows import acceptance_occasion, add_evidence, consignment_occasion
 from edoc.exchange import Exchange
-from edoc.identifiers import uuid7
+from edoc.identifiers import drawn_together, uuid7
 
+_RANDOM_BYTES: Final = 8
+"""What an identifier takes; there is one for document, message, two pieces of evidence, their two tasks and the
+sender's event, and two a recipient, for delivery and event."""
 TICK: Final = timedelta(microseconds=1)
 """What happens in one transaction is told one tick apart, so that identifiers sort in the order of cause."""
 
@@ -92,6 +95,7 @@ class AcceptDocument:
     def __init__(self, exchange: Exchange, document: VerifiedDocument) -> None:
         self.exchange, self.document = exchange, document
         self._warnings = document.warnings
+        self._random = exchange.random
 
     @property
     def keys(self) -> frozenset[str]:
@@ -138,7 +142,8 @@ class AcceptDocument:
         del connection
         exchange, document = self.exchange, self.document
         now = exchange.clock()
-        document_pk = uuid7(now, exchange.random)
+        self._random = drawn_together(exchange.random, _RANDOM_BYTES * (7 + 2 * len(document.recipients)))
+        document_pk = uuid7(now, self._random)
         numbers = self._take_numbers(sequences)
         accepted = self._seal_acceptance(now, numbers)
         consigned = self._seal_consignment(now, numbers, accepted)
@@ -190,7 +195,7 @@ class AcceptDocument:
         exchange, document = self.exchange, self.document
         return exchange.issuer.seal(
             Evidence(
-                identifier=uuid7(at, exchange.random),
+                identifier=uuid7(at, self._random),
                 type=kind,
                 event_time=at,
                 issuer=exchange.issuer.party,
@@ -206,7 +211,7 @@ class AcceptDocument:
 
     def _add_document(self, rows: RowBatch, document_pk: UUID, now: datetime) -> None:
         document, message = self.document, self.document.message
-        message_id = uuid7(now, self.exchange.random)
+        message_id = uuid7(now, self._random)
         rows.add(
             MessageRow,
             id=message_id,
@@ -249,7 +254,7 @@ class AcceptDocument:
         document = self.document
         deliveries = []
         for position, (recipient, number) in enumerate(zip(document.recipients, numbers.recipients, strict=True), 1):
-            delivery_id = uuid7(now + position * TICK, self.exchange.random)
+            delivery_id = uuid7(now + position * TICK, self._random)
             rows.add(
                 DeliveryRow,
                 id=delivery_id,
@@ -282,7 +287,7 @@ class AcceptDocument:
                 occasion=occasion,
                 document_pk=document_pk,
                 delivery_id=None,
-                random=self.exchange.random,
+                random=self._random,
             )
 
     def _add_events(
@@ -299,7 +304,7 @@ class AcceptDocument:
             add_event,
             rows,
             message_sha256=document.sha256,
-            random=self.exchange.random,
+            random=self._random,
             document_pk=document_pk,
         )
         happened(

@@ -188,6 +188,7 @@ def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: fl
         url,
         module=pysqlite3,
         pool_size=pool_size,
+        pool_use_lifo=True,  # the connection used last is the one whose caches are warm
         max_overflow=0,
         pool_timeout=pool_timeout,
         connect_args={"timeout": busy_timeout},
@@ -227,6 +228,7 @@ def _open_postgresql(url: URL, pool_size: int, pool_timeout: float, connect_time
         url,
         isolation_level="READ COMMITTED",
         pool_size=pool_size,
+        pool_use_lifo=True,  # the connection used last is the one whose caches are warm
         max_overflow=0,
         pool_timeout=pool_timeout,
         pool_pre_ping=True,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edoc.identifiers import first_uuid7, uuid7
+from edoc.identifiers import drawn_together, first_uuid7, uuid7
 
 TIMES = st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - bounds are naive
 
@@ -30,3 +30,18 @@ def test_the_first_identifier_of_a_time_bounds_all_made_then(at: datetime, noise
 def test_two_identifiers_of_one_time_differ() -> None:
     at = datetime(2026, 11, 24, tzinfo=UTC)
     assert uuid7(at, os.urandom) != uuid7(at, os.urandom)
+
+
+def test_bytes_drawn_together_are_given_out_once_each_and_more_are_drawn_when_they_are_gone() -> None:
+    calls: list[int] = []
+
+    def random(count: int) -> bytes:
+        calls.append(count)
+        return bytes(range(sum(calls) - count, sum(calls)))
+
+    take = drawn_together(random, 20)
+
+    assert [take(8), take(8)] == [bytes(range(8)), bytes(range(8, 16))]
+    assert calls == [20]
+    assert len(take(8)) == 8
+    assert calls == [20, 8]
