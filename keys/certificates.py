@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from enum import Enum
 
 from cryptography import x509
@@ -57,8 +58,26 @@ _AGENCY_CODE = re.compile(r"[A-Za-z0-9]+(?:\.[A-Za-z0-9]+)*")
 _MAX_AGENCY_CODE_CHARACTERS = 58
 """With the prefix, 64: the upper bound X.520 sets for serialNumber, in which the code stands as well."""
 
-_CACHED = 1024
+_REMEMBERED = 1024
 """An exchange meets the same few hundred seals over and over."""
+
+
+def _remembered(look: Callable[[x509.Certificate], str]) -> Callable[[x509.Certificate], str]:
+    """Remember what was found out about a certificate, by the object itself: to hash one takes as long as to look."""
+    known: dict[int, tuple[x509.Certificate, str]] = {}
+
+    @functools.wraps(look)
+    def remembered(certificate: x509.Certificate) -> str:
+        found = known.get(id(certificate))
+        if found is not None and found[0] is certificate:
+            return found[1]
+        value = look(certificate)
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[id(certificate)] = certificate, value
+        return value
+
+    return remembered
 
 
 def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
@@ -126,13 +145,13 @@ def _pem_blocks(data: bytes, labels: frozenset[bytes]) -> tuple[bytes, ...]:
     return tuple(block.group(0) for block in blocks if block.group(1) in labels)
 
 
-@functools.lru_cache(maxsize=_CACHED)
+@_remembered
 def fingerprint(certificate: x509.Certificate) -> str:
     """The SHA-256 of the certificate's DER, in lower-case hexadecimal."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
-@functools.lru_cache(maxsize=_CACHED)
+@_remembered
 def subject_text(certificate: x509.Certificate) -> str:
     """The subject as text (RFC 4514), most specific part first."""
     return certificate.subject.rfc4514_string()

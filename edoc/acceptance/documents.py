@@ -241,7 +241,7 @@ class AcceptDocument:
             signer_name=message.signer_info.full_name,
             signer_competence=message.signer_info.competence,
             signer_position=message.signer_info.position,
-            response_for=json.dumps([asdict(each) for each in message.response_for], default=str, ensure_ascii=False),
+            response_for=_references_text(message),
             warnings=warnings_text(self._warnings),
             accepted_at=now,
         )
@@ -323,6 +323,11 @@ class AcceptDocument:
                 evidence_sha256=consigned.sha256,
                 delivery_id=delivery.id,
             )
+
+
+def _references_text(message: DocumentMessage) -> str:
+    references = [asdict(each) for each in message.response_for]
+    return json.dumps(references, default=str, ensure_ascii=False) if references else "[]"
 
 
 def _find_document_ids(connection: Connection, document_ids: Sequence[str]) -> set[str]:

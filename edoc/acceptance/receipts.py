@@ -88,7 +88,7 @@ def find_receipt(connection: Connection, store: ObjectStore, message_sha256: str
 
 def warnings_text(warnings: tuple[ReaderWarning, ...]) -> str:
     """Warnings as kept in a row."""
-    return json.dumps([vars(warning) for warning in warnings], ensure_ascii=False)
+    return json.dumps([vars(warning) for warning in warnings], ensure_ascii=False) if warnings else "[]"
 
 
 def read_warnings(text: str) -> tuple[ReaderWarning, ...]:

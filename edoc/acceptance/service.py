@@ -311,4 +311,7 @@ def _document_id(decoded: DecodedMessage) -> str | None:
 
 
 def _reports_text(reports: Sequence[ValidationReport]) -> str:
-    return json.dumps([report_as_json(report) for report in reports], ensure_ascii=False)
+    return _JSON.encode([report_as_json(report) for report in reports])
+
+
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)

@@ -243,8 +243,8 @@ class LocalObjectStore:
         The put that made it may not have come to its fsync of the folder, or may have died before: it is done here
         again, so that what is returned is durable.
         """
-        path = Path(self._name(sha256))
-        if not path.exists():
+        path = self._name(sha256)
+        if not os.path.exists(path):  # noqa: PTH110
             return None
         try:
             check_present(sha256, self._stat(sha256).size, size)

@@ -187,14 +187,14 @@ def test_a_sweep_that_was_faster_than_a_put_again_makes_it_a_new_put(
     root: Path, store: LocalObjectStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sha256 = store.put_bytes(b"a letter").sha256
-    exists = Path.exists
+    exists = os.path.exists
 
-    def exists_and_vanishes(path: Path) -> bool:
+    def exists_and_vanishes(path: str) -> bool:
         there = exists(path)
         path_of(root, sha256).unlink(missing_ok=True)
         return there
 
-    monkeypatch.setattr(Path, "exists", exists_and_vanishes)
+    monkeypatch.setattr(os.path, "exists", exists_and_vanishes)
     store.put_bytes(b"a letter")
     monkeypatch.undo()
 
