@@ -149,7 +149,7 @@ class Settings(BaseSettings):
     """How clients reach the service, for links; None for the address of each request."""
     workers: int = Field(2, ge=1, le=64)
     """Processes that serve requests."""
-    threads: int = Field(8, ge=1, le=256)
+    threads: int = Field(16, ge=1, le=256)
     """Threads in each of them."""
     idle_timeout_seconds: int = Field(60, ge=5, le=3600)
     """Seconds for which a connection may be silent while a request is read or an answer is written."""

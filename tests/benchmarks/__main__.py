@@ -36,7 +36,7 @@ from tests.benchmarks import floor
 from tests.support.homes import SENDER, Service, make_home, service
 
 WARDS = 322
-CONNECTIONS = 16
+CONNECTIONS = 32
 KIB, MIB = 1 << 10, 1 << 20
 HUGE_MIB = 200
 DAY = timedelta(days=1)
