@@ -147,9 +147,9 @@ class Settings(BaseSettings):
     """The port to listen on; 0 for a free one."""
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
     """How clients reach the service, for links; None for the address of each request."""
-    workers: int = Field(2, ge=1, le=64)
+    workers: int = Field(3, ge=1, le=64)
     """Processes that serve requests."""
-    threads: int = Field(16, ge=1, le=256)
+    threads: int = Field(6, ge=1, le=256)
     """Threads in each of them."""
     idle_timeout_seconds: int = Field(60, ge=5, le=3600)
     """Seconds for which a connection may be silent while a request is read or an answer is written."""
