@@ -158,9 +158,9 @@ class Settings(BaseSettings):
     trusted_proxies: int = Field(0, ge=0, le=8)
     """How many reverse proxies stand before the service, whose ``X-Forwarded-*`` are believed."""
 
-    max_body_bytes: int = Field(400 * _MIB, ge=64 * _KIB, le=4096 * _MIB)
+    max_body_bytes: int = Field(416 * _MIB, ge=64 * _KIB, le=2048 * _MIB)
     """Largest body of a request, in bytes; a message carries its files in base64, a third more."""
-    max_attachment_bytes: int = Field(300 * _MIB, ge=64 * _KIB, le=4096 * _MIB)
+    max_attachment_bytes: int = Field(300 * _MIB, ge=64 * _KIB, le=2048 * _MIB)
     """Largest file of a message, and all its files together, in bytes."""
     max_verification_bytes: int = Field(1024 * _MIB, ge=64 * _KIB, le=8192 * _MIB)
     """Largest file that is judged, in bytes; an export holds the message, its files once more, and the evidence."""

@@ -113,7 +113,7 @@ class FileSource:
 class XmlLimits:
     """What a document may cost. Sizes are in bytes."""
 
-    max_bytes: int = 400 << 20
+    max_bytes: int = 416 << 20
     """Size of the whole file."""
     max_skeleton_bytes: int = 4 << 20
     """Size of the file without its long base64 runs."""

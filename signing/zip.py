@@ -45,7 +45,7 @@ class ZipLimits:
 
     max_entries: int = 10_000
     """Number of members, folders included; a letter to every agency of a city has some thousand pieces of evidence."""
-    max_entry_bytes: int = 400 << 20
+    max_entry_bytes: int = 416 << 20
     """Uncompressed size of one member."""
     max_total_bytes: int = 1 << 30
     """Uncompressed size of all members together."""

@@ -108,6 +108,18 @@ def test_a_setting_that_cannot_be_is_named(tmp_path: Path, given: dict[str, obje
     assert set(problems_of(tmp_path, **given)) == {setting}
 
 
+def test_a_body_holds_the_largest_file_in_base64_and_what_stands_around_it(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+    assert settings.max_body_bytes >= settings.max_attachment_bytes * 4 // 3 + (8 << 20)
+
+
+def test_an_export_of_the_largest_message_that_can_be_set_fits_into_a_plain_zip(tmp_path: Path) -> None:
+    largest = 2 << 30
+    settings = load_settings(tmp_path, max_body_bytes=largest, max_verification_bytes=4 << 30)
+    assert settings.max_body_bytes * 7 // 4 < (4 << 30) - (256 << 20)  # the message, and the files that its base64 held
+    assert "EDOC_MAX_BODY_BYTES" in problems_of(tmp_path, max_body_bytes=largest + 1, max_verification_bytes=4 << 30)
+
+
 @pytest.mark.parametrize("text", ["port = ", "\xff\xfe"])
 def test_a_file_that_is_not_toml_is_told(tmp_path: Path, text: str) -> None:
     (tmp_path / "edoc.toml").write_bytes(text.encode("latin-1"))
