@@ -236,6 +236,7 @@ class LocalObjectStore:
             self._path(sha256).hardlink_to(staged)
         except FileExistsError:
             check_present(sha256, self._stat(sha256).size, size)
+            self.verify(sha256)
 
     def _renew(self, sha256: str, size: int) -> ObjectStat | None:
         """The object's facts if it is there already, after making sure that it stays; else None.

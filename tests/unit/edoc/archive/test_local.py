@@ -241,3 +241,22 @@ def test_putting_over_an_object_that_was_damaged_since_is_never_silent(root: Pat
         staged.write(b"a letter")
         with pytest.raises(ObjectCorruptError):
             store.put(staged)
+
+
+def test_a_large_put_that_another_one_outran_believes_its_bytes_and_not_their_number(
+    root: Path, store: LocalObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    content = b"x" * (1 << 20)
+    exists = os.path.exists
+
+    def exists_and_appears_damaged(path: str) -> bool:
+        there = exists(path)
+        if not there:
+            Path(path).write_bytes(b"y" * len(content))
+        return there
+
+    with store.stage() as staged:
+        staged.write(content)
+        monkeypatch.setattr(os.path, "exists", exists_and_appears_damaged)
+        with pytest.raises(ObjectCorruptError):
+            store.put(staged)
