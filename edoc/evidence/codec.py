@@ -31,7 +31,7 @@ LIMITS: Final = XmlLimits(max_bytes=1 << 20, max_skeleton_bytes=1 << 20, max_nod
 MAX_STATEMENT_BYTES: Final = LIMITS.max_bytes // 2
 """Leaves as much for the seal and its certificates."""
 
-_HEAD: Final = f'<Evidence xmlns="{NAMESPACE}">'.encode()
+_HEAD: Final = f'<?xml version="1.0" encoding="UTF-8"?>\n<Evidence xmlns="{NAMESPACE}">'.encode()
 _NOT_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """XML 1.0, production Char."""
 _Q: Final = "{" + NAMESPACE + "}"

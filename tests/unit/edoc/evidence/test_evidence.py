@@ -120,7 +120,9 @@ def test_what_is_sealed_is_read_back_equal(issuer: EvidenceIssuer, evidence: Evi
 
 
 def test_sealed_evidence_fits_its_schema_and_verifies(issuer: EvidenceIssuer, pki: Pki) -> None:
-    document = parse_evidence(issuer.seal(sample()).body)
+    body = issuer.seal(sample()).body
+    assert body.startswith(b'<?xml version="1.0" encoding="UTF-8"?>\n')
+    document = parse_evidence(body)
     assert validate(SchemaName.EVIDENCE, document.root) == ()
     _, part, signature = read_evidence(document)
     report = verify(document, signature, [part], validator=pki.validator(), at=NOW + timedelta(minutes=1))
