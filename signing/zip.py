@@ -47,7 +47,7 @@ class ZipLimits:
     """Number of members, folders included; a letter to every agency of a city has some thousand pieces of evidence."""
     max_entry_bytes: int = 416 << 20
     """Uncompressed size of one member."""
-    max_total_bytes: int = 1 << 30
+    max_total_bytes: int = 1040 << 20
     """Uncompressed size of all members together."""
     max_ratio: int = 200
     """How many times larger than in the archive a member of more than a megabyte may be."""
