@@ -1,9 +1,9 @@
 """Trust anchors, and the validation of a certificate's path to one of them at a given time (RFC 5280 section 6).
 
-Path building and the algorithm of section 6.1 (signatures, validity, names, policies, extensions) are those of
-pyhanko-certvalidator, which never fetches anything here; strength, purpose and revocation are judged by ``profile``
-and ``revocation``. Everything is decided by the arguments: the certificates, the CRLs and the time of interest, so
-that the verdict about a past time stays what it was.
+The algorithm of section 6.1 (signatures, validity, names, policies, extensions) is that of pyhanko-certvalidator, which
+never fetches anything here; the paths are found by ``vouched``, since certvalidator's search for them has no bound;
+strength, purpose and revocation are judged by ``profile`` and ``revocation``. Everything is decided by the arguments:
+the certificates, the CRLs and the time of interest, so that the verdict about a past time stays what it was.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import threading
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,12 +21,12 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
+from pyhanko_certvalidator.authority import CertTrustAnchor
 from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import (
     DisallowedAlgorithmError,
     ExpiredError,
     NotYetValidError,
-    PathBuildingError,
     ValidationError,
 )
 from pyhanko_certvalidator.path import ValidationPath
@@ -48,7 +48,7 @@ from keys.errors import (
 )
 from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strength
 from keys.revocation import NotRevoked, RevocationData
-from keys.vouched import vouched_for
+from keys.vouched import MAX_PATH_LENGTH, by_name, paths_up, vouched_for
 
 __all__ = ["CertificatePath", "KeyPurpose", "PathValidator", "RevocationData", "TrustAnchors"]
 
@@ -57,10 +57,13 @@ ResultT = TypeVar("ResultT")
 _ANCHOR_SUFFIXES = frozenset({".pem", ".crt", ".cer", ".der"})
 
 MAX_INTERMEDIATES = 8
-"""How many certificates that came with a signature are considered: the search grows with their factorial."""
+"""How many certificates may come with a signature."""
 
 _MAX_CANDIDATES = 16
-"""How many paths are judged before giving up."""
+"""How many paths are looked at before giving up."""
+
+_MAX_JUDGED = 3
+"""How many of them go through the whole algorithm of RFC 5280, which takes milliseconds."""
 
 _MOST_TELLING_LAST = (
     PathNotFoundError,
@@ -171,10 +174,10 @@ class PathValidator:
         self.require_revocation = require_revocation
         self._intermediates = tuple(intermediates)
         self._anchors_asn1 = [_to_asn1(certificate) for certificate in anchors.certificates]
-        # Of two certificates with one issuer and number the first is kept, so that the true ones must come first.
-        self._vouched = vouched_for(self._intermediates, anchors.certificates)
-        self._vouched_asn1 = [_to_asn1(each) for each in self._vouched]
-        self._others_asn1 = [_to_asn1(each) for each in self._intermediates if each not in set(self._vouched)]
+        vouched = vouched_for(self._intermediates, anchors.certificates)
+        self._sure = (*anchors.certificates, *vouched)
+        """Whose path to an anchor has signatures that hold; on a good path there is nobody else."""
+        self._sure_by_name = by_name(self._sure)
         self._cache: dict[KeyPurpose, dict[x509.Certificate, CertificatePath]] = {purpose: {} for purpose in KeyPurpose}
         self._cache_size = cache_size
         self._cache_lock = threading.Lock()
@@ -228,8 +231,6 @@ class PathValidator:
         try:
             with self._build_lock:
                 return _run(self._first_good_path(certificate, _usable(intermediates, certificate), at))
-        except PathBuildingError as error:
-            raise PathNotFoundError(str(error)) from error
         except _HOSTILE_ASN1_ERRORS as error:
             subject = subject_text(certificate)
             raise PathNotFoundError(f"certificate of {subject} or one above it cannot be read: {error}") from error
@@ -237,62 +238,51 @@ class PathValidator:
     async def _first_good_path(
         self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime
     ) -> CertificatePath:
-        signer = _to_asn1(certificate)
         context = ValidationContext(
             trust_roots=self._anchors_asn1,
-            other_certs=self._in_order(intermediates),
             moment=at,
             allow_fetching=False,
             revinfo_policy=CertRevTrustPolicy(NO_REVOCATION),
             time_tolerance=timedelta(0),
         )
-        known = {
-            _der(each): each for each in (*self.anchors.certificates, *self._intermediates, *intermediates, certificate)
-        }
         failures: list[PathError] = []
-        candidates = context.path_builder.async_build_paths_lazy(signer)
+        judged = 0
         try:
-            async for candidate in candidates:
-                path = self._in_our_terms(candidate, known, at)
+            for path in self._paths(certificate, intermediates):
                 try:
-                    return await self._judge(context, candidate, path, at)
+                    _check_cheaply(path, at)
+                    judged += 1
+                    return await self._judge(context, path, at)
                 except PathError as error:
                     failures.append(error)
-                if len(failures) == _MAX_CANDIDATES:
+                if len(failures) == _MAX_CANDIDATES or judged == _MAX_JUDGED:
                     break
-        finally:
-            await candidates.cancel()  # type: ignore[no-untyped-call]
+        except PathNotFoundError as error:
+            failures.append(error)
+        if not failures:
+            raise PathNotFoundError(
+                f"no path of at most {MAX_PATH_LENGTH} certificates leads from {subject_text(certificate)} to a trust "
+                "anchor"
+            )
         raise max(failures, key=lambda failure: _MOST_TELLING_LAST.index(type(failure)))
 
-    def _in_order(self, came_along: Sequence[x509.Certificate]) -> list[asn1_x509.Certificate]:
-        """What may lie on a path: first what somebody below an anchor signed, the configured ones before the others."""
-        true = vouched_for(came_along, (*self.anchors.certificates, *self._vouched))
-        rest = [_to_asn1(each) for each in came_along if each not in true]
-        return [*self._vouched_asn1, *map(_to_asn1, true), *self._others_asn1, *rest]
-
-    def _in_our_terms(
-        self, candidate: ValidationPath, known: dict[bytes, x509.Certificate], at: datetime
-    ) -> tuple[x509.Certificate, ...]:
-        """The path from the signer upwards.
-
-        certvalidator knows an anchor by name and key alone; where it was renewed, the one valid at the time is meant.
-        """
-        *below, anchor = (known[each.dump()] for each in reversed(list(candidate)))
-        renewals = [
-            each
-            for each in self.anchors.certificates
-            if each.subject == anchor.subject and _public_key_der(each) == _public_key_der(anchor)
-        ]
-        valid = [each for each in renewals if each.not_valid_before_utc <= at <= each.not_valid_after_utc]
-        return (*below, (valid or [anchor])[0])
+    def _paths(
+        self, certificate: x509.Certificate, came_along: Sequence[x509.Certificate]
+    ) -> Iterator[tuple[x509.Certificate, ...]]:
+        """The paths that may be good; where there are none, those with a weak signature, so that this can be told."""
+        true = [each for each in vouched_for(came_along, self._sure) if each not in self._sure]
+        ends, found = self.anchors.certificates, False
+        for path in paths_up(certificate, ends, self._sure_by_name, by_name(true)):
+            found = True
+            yield path
+        if not found:
+            yield from paths_up(certificate, ends, by_name((*self._sure, *self._intermediates, *came_along)))
 
     async def _judge(
-        self, context: ValidationContext, candidate: ValidationPath, path: tuple[x509.Certificate, ...], at: datetime
+        self, context: ValidationContext, path: tuple[x509.Certificate, ...], at: datetime
     ) -> CertificatePath:
-        for certificate in path[:-1]:
-            check_strength(certificate)
-        check_strength(path[-1], is_anchor=True)
-        check_issuers(path)
+        leaf, *between = (_to_asn1(each) for each in path[:-1])
+        candidate = ValidationPath(CertTrustAnchor(_to_asn1(path[-1])), reversed(between), leaf)
         try:
             await async_validate_path(context, candidate)
         except ValidationError as error:
@@ -326,8 +316,7 @@ class PathValidator:
 def _usable(intermediates: Sequence[x509.Certificate], certificate: x509.Certificate) -> tuple[x509.Certificate, ...]:
     """Those that can lie between a signer and an anchor.
 
-    One that names itself as issuer leads nowhere new. Without these and with few others the search stays short even
-    for certificates made to lengthen it.
+    One that names itself as issuer leads nowhere new.
     """
     if len(intermediates) > MAX_INTERMEDIATES:
         raise PathNotFoundError(f"{len(intermediates)} certificates came along; {MAX_INTERMEDIATES} are accepted")
@@ -360,6 +349,16 @@ def _in_our_words(error: ValidationError, path: tuple[x509.Certificate, ...]) ->
     return PathNotFoundError(error.failure_msg)
 
 
+def _check_cheaply(path: tuple[x509.Certificate, ...], at: datetime) -> None:
+    """What needs no more than a look at the certificates."""
+    for certificate in path[:-1]:
+        check_strength(certificate)
+    check_strength(path[-1], is_anchor=True)
+    check_issuers(path)
+    for certificate in reversed(path):
+        _check_validity(certificate, at)
+
+
 def _check_validity(certificate: x509.Certificate, at: datetime) -> None:
     if at < certificate.not_valid_before_utc:
         raise CertificateNotYetValidError(subject_text(certificate), certificate.not_valid_before_utc)
@@ -373,9 +372,3 @@ def _to_asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:
 
 def _der(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.DER)
-
-
-def _public_key_der(certificate: x509.Certificate) -> bytes:
-    return certificate.public_key().public_bytes(
-        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
-    )

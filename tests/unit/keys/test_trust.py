@@ -11,7 +11,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.x509.oid import ExtendedKeyUsageOID
+from pyhanko_certvalidator.errors import ValidationError
 
+from keys import trust, vouched
 from keys.errors import (
     CertificateExpiredError,
     CertificateFormatError,
@@ -388,16 +390,96 @@ def test_validator_works_inside_a_running_event_loop(pki: Pki) -> None:
 # Hostile input.
 
 
-def test_certificates_made_to_lengthen_the_search_do_not(pki: Pki) -> None:
+def crossed(pki: Pki, count: int, *, top: MemoryKey | None = None) -> tuple[MemoryKey, list[x509.Certificate]]:
+    """A seal, and authorities of two names that certify each other, as many of each; the first ones below ``top``."""
     one, two = private_key("P-256", 800), private_key("P-256", 801)
-    a, b = pki.authority("A", key=one), pki.authority("B", key=two)
-    crossed = [pki.authority("A", issuer=b, key=one).certificate for _ in range(MAX_INTERMEDIATES // 2)]
-    crossed += [pki.authority("B", issuer=a, key=two).certificate for _ in range(MAX_INTERMEDIATES // 2)]
-    seal = pki.certificate("Lost", issuer=a)
-    started = time.perf_counter()
+    a, b = pki.authority("A", issuer=top, key=one), pki.authority("B", issuer=top, key=two)
+    made = [pki.authority("A", issuer=b, key=one).certificate for _ in range(count)]
+    made += [pki.authority("B", issuer=a, key=two).certificate for _ in range(count)]
+    return pki.certificate("Lost", issuer=a), [a.certificate, b.certificate, *made] if top else made
+
+
+def counted_checks(monkeypatch: pytest.MonkeyPatch) -> list[x509.Certificate]:
+    """Grows with every check of a certificate's signature during a search."""
+    checked: list[x509.Certificate] = []
+    really = vouched._is_signed_by
+
+    def counting(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+        checked.append(certificate)
+        return really(certificate, issuer)
+
+    monkeypatch.setattr(vouched, "_is_signed_by", counting)
+    return checked
+
+
+@pytest.mark.parametrize("count", [4, 8, 100])
+def test_authorities_that_certify_each_other_cost_nothing_whoever_gave_them(
+    pki: Pki, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal, given = crossed(pki, count)
+    checked = counted_checks(monkeypatch)
+    validator = PathValidator(pki.anchors(), RevocationData(pki.crls()), intermediates=given)
     with pytest.raises(PathNotFoundError):
-        pki.validator().validate(seal.certificate, intermediates=crossed, at=NOW, usage=KeyPurpose.SEAL)
-    assert time.perf_counter() - started < 5
+        validator.validate(seal.certificate, intermediates=given[:MAX_INTERMEDIATES], at=NOW, usage=KeyPurpose.SEAL)
+    assert len(checked) <= vouched.MAX_STEPS
+
+
+@pytest.mark.parametrize("count", [8, 40])
+def test_the_search_below_a_seal_that_plays_the_authority_is_given_up_after_some_steps(
+    pki: Pki, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal, given = crossed(pki, count, top=pki.seal())
+    checked = counted_checks(monkeypatch)
+    intermediates = [pki.issuing.certificate, pki.seal().certificate, *given]
+    validator = PathValidator(pki.anchors(), RevocationData(pki.crls()), intermediates=intermediates)
+    assert len(checked) <= vouched.MAX_NAMESAKES * len(intermediates)
+    checked.clear()
+    with pytest.raises(PathError):
+        validator.validate(seal.certificate, at=NOW, usage=KeyPurpose.SEAL)
+    assert len(checked) <= 2 * vouched.MAX_STEPS
+
+
+def test_a_search_that_is_given_up_finds_no_path_and_says_so(pki: Pki) -> None:
+    key = private_key("P-256", 802)
+    same = [pki.authority("Same", issuer=pki.root, key=private_key("P-256", 803)) for _ in range(vouched.MAX_STEPS)]
+    right = pki.authority("Same", issuer=pki.root, key=key)
+    seal = pki.certificate("Beyond", issuer=right)
+    validator = PathValidator(
+        pki.anchors(), RevocationData(pki.crls()), intermediates=[each.certificate for each in (*same, right)]
+    )
+    with pytest.raises(PathNotFoundError, match=f"given up after {vouched.MAX_STEPS} steps"):
+        validator.validate(seal.certificate, at=NOW, usage=KeyPurpose.SEAL)
+
+
+def test_a_path_longer_than_the_longest_is_none(pki: Pki) -> None:
+    top, between = pki.root, []
+    for number in range(vouched.MAX_PATH_LENGTH):
+        top = pki.authority(f"Level {number}", issuer=top, key=private_key("P-256", 810 + number))
+        between.append(top.certificate)
+    seal = pki.certificate("Deep", issuer=top)
+    validator = PathValidator(pki.anchors(), RevocationData(pki.crls()), intermediates=between)
+    with pytest.raises(PathNotFoundError, match=f"at most {vouched.MAX_PATH_LENGTH} certificates"):
+        validator.validate(seal.certificate, at=NOW, usage=KeyPurpose.SEAL)
+
+
+def test_the_whole_algorithm_runs_on_three_paths_at_most(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = private_key("P-256", 804)
+    twins = [pki.authority("Twin", issuer=pki.root, key=key) for _ in range(8)]
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    seal = pki.certificate("Critical", issuer=twins[0], extensions=[(unknown, True)])
+    runs: list[object] = []
+
+    async def counting(*arguments: object) -> None:
+        runs.append(arguments)
+        raise ValidationError("no")
+
+    monkeypatch.setattr(trust, "async_validate_path", counting)
+    validator = PathValidator(
+        pki.anchors(), RevocationData(pki.crls()), intermediates=[each.certificate for each in twins]
+    )
+    with pytest.raises(PathNotFoundError):
+        validator.validate(seal.certificate, at=NOW, usage=KeyPurpose.SEAL)
+    assert len(runs) == 3
 
 
 def altered_copies(certificate: x509.Certificate, count: int) -> list[x509.Certificate]:
