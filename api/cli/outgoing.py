@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
@@ -29,6 +30,9 @@ _PRIVATE_FILE: Final = 0o600
 _PUBLIC_FILE: Final = 0o644
 _NOT_FINAL: Final = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
 """Refusals that say nothing about the message."""
+
+_KEPT_NAME: Final = re.compile(r"[0-9]{8}T[0-9]{6}-[0-9a-f]{6}-.+")
+"""What :func:`keep_sealed` calls a file that nobody asked for."""
 
 _KEPT: Final = Text(
     "thông điệp đã ký còn ở đó; gửi lại chính tệp ấy thì được đúng biên nhận ấy: {command}",
@@ -96,6 +100,19 @@ def until_receipt(message: Path, command: str, *, ours: bool) -> Iterator[None]:
     _done_with(message, ours=ours)
 
 
+def forget_kept(message: Path) -> None:
+    """Remove a message that was sent again and has its receipt now, if it is one that was kept after a lost answer.
+
+    Those lie in the folder for what is under way, under names made here. Any other file is the user's own and stays,
+    also where it is only a link.
+    """
+    try:
+        there = message.parent.resolve() == _folder().resolve()
+    except (OSError, RuntimeError):
+        return  # without a state folder nothing is kept there
+    _done_with(message, ours=there and _KEPT_NAME.fullmatch(message.name) is not None and not message.is_symlink())
+
+
 @contextlib.contextmanager
 def explained(remedy: Text, where: str | None = None) -> Iterator[None]:
     """While something is sent: what fails without the exchange having refused it is told with that remedy.
@@ -123,12 +140,17 @@ def send_command(message: Path, given: Mapping[str, Any]) -> str:
     return shlex.join(["edoc", "send", str(message), *named])
 
 
-def _under_way() -> Path:
-    """The folder for sealed messages that are under way: the user's own, else that for temporary files."""
+def _folder() -> Path:
+    """The user's own folder for sealed messages that are under way, there or not."""
     from api.config import state_folder
 
+    return state_folder() / "outgoing"
+
+
+def _under_way() -> Path:
+    """The folder for sealed messages that are under way: the user's own, else that for temporary files."""
     try:
-        folder = state_folder() / "outgoing"
+        folder = _folder()
         folder.mkdir(mode=_PRIVATE_FOLDER, parents=True, exist_ok=True)
         check_new(folder / "probe")
     except (OSError, RuntimeError):

@@ -63,7 +63,7 @@ def send(output: Output, **given: Any) -> None:
     exchange seals it with the agency's seal, if it holds that and the token allows it.
     """
     from api.cli.files import check_readable
-    from api.cli.outgoing import LOOK_FIRST, check_new_files, explained, send_command, until_receipt
+    from api.cli.outgoing import LOOK_FIRST, check_new_files, explained, forget_kept, send_command, until_receipt
 
     _check_ways(given)
     check_new_files(given["receipt"], given["save"])
@@ -76,6 +76,8 @@ def send(output: Output, **given: Any) -> None:
             ours = letter is not None and given["save"] is None
             with until_receipt(message, send_command(message, given), ours=ours):
                 receipt = _keep(output, client.submit(message), given["receipt"])
+            if letter is None:  # a refusal now would not tell what became of it before, but a receipt does
+                forget_kept(message)
         else:
             with explained(LOOK_FIRST):
                 receipt = _keep(output, _have_sealed(client, letter), given["receipt"])

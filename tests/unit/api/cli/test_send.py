@@ -163,7 +163,45 @@ def test_after_a_lost_answer_the_message_is_kept_and_gets_the_one_receipt(
     assert again["replayed"] is True
     assert sends_as_agency(city, OFFICE) == before + 1
     assert edoc.json("verify", str(tmp_path / "r.xml"), "--trust", city.trust)["verdict"] == "good"
-    assert kept(state) == [Path(error["where"])]  # a file that the user named is the user's
+    assert kept(state) == []
+
+
+def test_a_kept_message_stays_until_its_resend_has_a_receipt_that_is_written(
+    edoc: Edoc, city: City, letter: list[str], tmp_path: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("api.cli.send._keep", lambda *_: lost(httpx.Response(200)))
+        edoc(*letter, code=3)
+    message = kept(state)[0]
+    (tmp_path / "token").write_text("unknown", encoding="utf-8")
+    (tmp_path / "token").chmod(0o600)
+    own = city.as_agency(OFFICE)
+    edoc("send", str(message), *own, "--token-file", str(tmp_path / "token"), code=2)
+    assert kept(state) == [message], "a refusal does not tell whether it was taken on before"
+
+    def full(path: Path, data: bytes, mode: int = 0) -> None:
+        raise OSError(28, "No space left on device", str(path))
+
+    with monkeypatch.context() as broken:
+        broken.setattr(files, "write_new", full)
+        edoc("send", str(message), *own, "--receipt", str(tmp_path / "r.xml"), code=3)
+    assert kept(state) == [message]
+    edoc("send", str(message), *own, "--receipt", str(tmp_path / "r.xml"))
+    assert kept(state) == []
+
+
+def test_a_file_of_the_users_own_stays_wherever_it_lies(
+    edoc: Edoc, city: City, letter: list[str], tmp_path: Path, state: Path
+) -> None:
+    made = "20261124T083000-0a1b2c-15-CV.edxml"
+    edoc(*letter, "--save", str(tmp_path / made))
+    state.mkdir(parents=True)
+    (state / "mine.edxml").write_bytes((tmp_path / made).read_bytes())
+    (state / made).symlink_to(tmp_path / made)
+    for message in (tmp_path / made, state / "mine.edxml", state / made):
+        assert edoc.json("send", str(message), *city.as_agency(OFFICE))["replayed"] is True
+    assert kept(state) == [state / made, state / "mine.edxml"]
+    assert (tmp_path / made).is_file()
 
 
 def test_a_saved_message_is_named_when_the_answer_is_lost(
@@ -187,6 +225,7 @@ def test_a_lost_answer_to_a_status_report_is_asked_for_again_by_sending_what_was
     assert [str(path) for path in kept(state)] == [command[2]]
     network(untouched)
     assert edoc.json(*command[1:])["replayed"] is True
+    assert kept(state) == []
 
 
 def test_whoever_presses_ctrl_c_while_it_is_sent_learns_where_the_message_is(
