@@ -85,6 +85,8 @@ _FACTS: Final = {
     "event_time": Text("Lúc", "At"),
     "message_sha256": Text("SHA-256 của thông điệp", "Message's SHA-256"),
 }
+_STATING: Final = frozenset({"export", "document", "status", "evidence"})
+"""Kinds of files of which facts are listed, where a seal over them held."""
 _TIMES: Final = frozenset({"accepted_at", "reported_at", "event_time", "handed_over_at"})
 _MAX_FACT: Final = 160
 
@@ -199,6 +201,12 @@ def _show_reasons(output: Output, report: AuditReport, *, everything: bool) -> N
 
 def _show_facts(output: Output, report: AuditReport) -> None:
     output.line()
+    if not report.facts and report.kind.value in _STATING:
+        nothing = Text(
+            "Không nêu nội dung của tệp: không có chữ ký nào đạt để chứng minh nội dung ấy.",
+            "What the file states is not shown: no seal that held proves it.",
+        )
+        output.line(output.say(nothing), indent=2)
     rows = [(_fact_name(output, fact.name), _fact_value(fact.name, fact.value)) for fact in report.facts]
     states = [fact.value for fact in report.facts if fact.name == "status"]
     if len(states) > MAX_LISTED:

@@ -22,7 +22,6 @@ from edoc.audit.singles import (
     check_exchange_seal,
     judge_evidence,
     judge_message,
-    message_facts,
 )
 from edoc.directory.model import normalized_code
 from edoc.envelope.limits import MessageLimits
@@ -53,6 +52,8 @@ class _ReadEvidence:
     member: Member
     evidence: Evidence
     sha256: str
+    proven: bool
+    """Whether the exchange's seal on it held; else it says nothing about times and senders."""
 
 
 @dataclass
@@ -142,7 +143,7 @@ class BundleAudit:
             judged = judge_evidence(document, member.name, self._trust, self._validator, None)
             self._found.checks.extend(judged.checks)
             if judged.evidence is not None:
-                yield _ReadEvidence(member, judged.evidence, _sha256(member))
+                yield _ReadEvidence(member, judged.evidence, _sha256(member), judged.proven is not None)
 
     def _find_acceptance(self, evidence: list[_ReadEvidence]) -> _ReadEvidence | None:
         """The one acceptance of the document itself."""
@@ -170,7 +171,7 @@ class BundleAudit:
             self._found.checks.append(Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, str(error), _GET_AGAIN))
             return None
         at, code = self._time.at, None
-        if acceptance is not None:
+        if acceptance is not None and acceptance.proven:
             at, code = acceptance.evidence.event_time, acceptance.evidence.sender.code
             self._note_time(at)
         judged = judge_message(
@@ -182,7 +183,7 @@ class BundleAudit:
                 Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, "it is not a document message", _GET_AGAIN)
             )
             return None
-        self._found.facts.extend(message_facts(judged.decoded))
+        self._found.facts.extend(judged.facts)
         self._check_attachments(judged.decoded.message)
         return judged
 
@@ -274,7 +275,7 @@ class BundleAudit:
         )
 
     def _check_statuses(self, evidence: list[_ReadEvidence], message: JudgedMessage | None) -> None:
-        accepted = {each.evidence.message_sha256: each.evidence for each in evidence}
+        accepted = {each.evidence.message_sha256: each for each in evidence}
         document_id = None
         if message is not None and message.decoded is not None:
             decoded = message.decoded.message
@@ -283,9 +284,10 @@ class BundleAudit:
             self._progress(member.name)
             self._check_status(member, accepted.get(_sha256(member)), document_id)
 
-    def _check_status(self, member: Member, acceptance: Evidence | None, document_id: str | None) -> None:
-        if acceptance is None:
+    def _check_status(self, member: Member, accepted: _ReadEvidence | None, document_id: str | None) -> None:
+        if accepted is None:
             self._found.add(CheckName.STATUS_LINK, member.name, False, "", "no evidence says that it was accepted")
+        acceptance = accepted.evidence if accepted is not None and accepted.proven else None
         at = acceptance.event_time if acceptance else self._time.at
         try:
             document = parse(_small(member), self._limits.xml)
@@ -310,7 +312,7 @@ class BundleAudit:
             "it is about this document",
             "it is not about this document",
         )
-        if isinstance(status, StatusMessage):
+        if isinstance(status, StatusMessage) and judged.facts:
             who = acceptance.sender.code if acceptance else normalized_code(status.sender.organ_id)
             self._found.facts.append(Fact("status", f"{status.status_code} {who} {status.timestamp.isoformat()}"))
 

@@ -9,7 +9,7 @@ from lxml import etree
 
 from edoc.audit.bundle import BundleAudit, Progress
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check, CheckName, Fact, FileKind, Outcome
-from edoc.audit.singles import judge_evidence, judge_message, judge_signed_xml, message_facts
+from edoc.audit.singles import judge_evidence, judge_message, judge_signed_xml
 from edoc.envelope.limits import MessageLimits
 from edoc.envelope.model import DocumentMessage
 from edoc.evidence.codec import NAMESPACE as EVIDENCE_NAMESPACE
@@ -97,14 +97,14 @@ def _judge_xml(
         return AuditReport(FileKind.SIGNED_XML, (_trust_list_check(subject),))
     if name.namespace == EVIDENCE_NAMESPACE:
         judged = judge_evidence(document, subject, trust, validator, time.at if time.given else None)
-        return AuditReport(FileKind.EVIDENCE, judged.checks, _evidence_facts(judged.evidence))
+        return AuditReport(FileKind.EVIDENCE, judged.checks, _evidence_facts(judged.proven))
     if name.localname in _EDXML_ROOTS:
         message = judge_message(document, subject, trust, validator, time.at, limits)
         if message.decoded is None:
             return AuditReport(FileKind.UNKNOWN, message.checks)
         is_document = isinstance(message.decoded.message, DocumentMessage)
         kind = FileKind.DOCUMENT if is_document else FileKind.STATUS
-        return AuditReport(kind, message.checks, message_facts(message.decoded))
+        return AuditReport(kind, message.checks, message.facts)
     return AuditReport(FileKind.SIGNED_XML, judge_signed_xml(document, subject, validator, time.at))
 
 

@@ -82,7 +82,10 @@ class Check:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something the file states under a seal that held, for the reader's eyes."""
+    """Something the file states under a seal that held, for the reader's eyes.
+
+    What it states under a seal that did not hold is proven by nothing, and is no fact.
+    """
 
     name: str
     value: str

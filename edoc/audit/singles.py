@@ -57,6 +57,12 @@ class JudgedMessage:
     """None where it cannot be read."""
     checks: tuple[Check, ...]
 
+    @property
+    def facts(self) -> tuple[Fact, ...]:
+        """What the message says, for the reader; nothing unless it is under a seal of its sender that held."""
+        held = any(each.name is CheckName.MESSAGE_SENDER and each.outcome is Outcome.GOOD for each in self.checks)
+        return message_facts(self.decoded) if self.decoded is not None and held else ()
+
 
 @dataclass(frozen=True)
 class JudgedEvidence:
@@ -64,6 +70,11 @@ class JudgedEvidence:
 
     evidence: Evidence | None
     checks: tuple[Check, ...]
+
+    @property
+    def proven(self) -> Evidence | None:
+        """The evidence, where it is under a seal of the exchange that held."""
+        return self.evidence if all(each.outcome is Outcome.GOOD for each in self.checks) else None
 
 
 def judge_message(
@@ -160,7 +171,7 @@ def check_exchange_seal(name: CheckName, subject: str, report: ValidationReport,
 
 
 def message_facts(decoded: DecodedMessage) -> tuple[Fact, ...]:
-    """What a message says, for the reader."""
+    """What a message says, whether or not its seal held: see :attr:`JudgedMessage.facts`."""
     message = decoded.message
     if isinstance(message, DocumentMessage):
         return (

@@ -78,7 +78,13 @@ def test_a_message_alone_verifies_and_a_changed_one_does_not(
     assert edoc.json("verify", str(message), "--trust", city.trust)["kind"] == "document"
     changed = tmp_path / "changed.edxml"
     changed.write_bytes(message.read_bytes().replace("Trích yếu".encode(), "Trích yêu".encode()))
-    assert edoc.json("verify", str(changed), "--trust", city.trust, code=1)["verdict"] == "bad"
+    report = edoc.json("verify", str(changed), "--trust", city.trust, code=1)
+    assert (report["verdict"], report["facts"]) == ("bad", [])
+    call = ["verify", str(changed), "--trust", city.trust]
+    for language, said in (("en", "no seal that held proves it"), ("vi", "không có chữ ký nào đạt")):
+        text = edoc(*call, "--lang", language, code=1).stdout
+        assert said in text
+        assert "Trích yêu" not in text
 
 
 @pytest.mark.parametrize("content", [b"", b"PK", b"not xml", b"<a/>", b"\x00" * 100])

@@ -300,6 +300,41 @@ def test_evidence_alone_is_good_only_under_the_exchanges_seal(small: SmallExchan
     assert bad(small.audit_with_crls(forged)) == {CheckName.EVIDENCE_SEAL}
 
 
+def test_what_no_seal_that_held_covers_is_listed_as_no_fact(small: SmallExchange) -> None:
+    receipt, message = small.submit(letter()).evidence, small.sealed(letter())
+    report = small.sealed(status("03", letter()))
+    evidence, _, _ = read_evidence(parse_evidence(receipt))
+    unproven = {
+        "evidence with another sender": receipt.replace(b"H29.1", b"H29.2", 1),
+        "evidence that an agency sealed": EvidenceIssuer(Party("H29", "x"), small.seals[OFFICE]).seal(evidence).body,
+        "a letter that was changed": message.replace(b"UBND-VX", b"UBND-XV", 1),
+        "a letter under the seal of another": small.sealed(letter(), sealer=WARD),
+        "a report that was changed": report.replace(b"StatusCode>03", b"StatusCode>06", 1),
+    }
+    for what, data in unproven.items():
+        assert data not in (receipt, message, report), what
+        found = small.audit_with_crls(data)
+        assert (found.verdict, found.facts) == (Outcome.BAD, ()), what
+    for data in (receipt, message, report):
+        assert small.audit_with_crls(data).facts
+
+
+def test_the_facts_of_an_export_come_from_its_proven_files_alone(small: SmallExchange, export: bytes) -> None:
+    def facts(*changes: Change) -> set[tuple[str, str]]:
+        files = unpacked(export)
+        for change in changes:
+            change(files, small)
+        return {(fact.name, fact.value.split(" ")[0]) for fact in small.audit(packed(files, small)).facts}
+
+    whole = facts()
+    letter_facts = {each for each in whole if each[0] not in ("accepted_at", "status")}
+    accepted = {each for each in whole if each[0] == "accepted_at"}
+    assert len(accepted) == 1
+    assert facts(swap("message.edxml", b"UBND-VX", b"UBND-XV")) == whole - letter_facts
+    assert facts(swap("status/002", b"StatusCode>03", b"StatusCode>06")) == whole - {("status", "03")}
+    assert facts(swap("evidence/001", b"H29.1", b"H29.2")) == whole - accepted
+
+
 def listing(small: SmallExchange, seal: x509.Certificate, until: datetime | None = None) -> AuditTrust:
     """The reader's trust with a trust list that names one seal of the exchange."""
     now = small.clock()
