@@ -54,8 +54,9 @@ class SignedTrustList:
     def read(self, validator: PathValidator, times: Sequence[datetime], *, min_sequence: int = 1) -> TrustList:
         """The list, if one of its authorities signed it and it is current at one of the times.
 
-        The reader vouches for the authorities, so that no path to an anchor is needed; a CRL that calls one revoked
-        is heeded.
+        The reader vouches for the authorities, so that no path to an anchor is needed. A CRL that lists one as revoked
+        for good is heeded whatever the times are: nothing that it signed may be believed, since whoever holds a stolen
+        key can date a list as they like.
 
         Raises:
             TrustListError: it does not hold, with the reason.
@@ -258,6 +259,7 @@ class ReloadingTrust:
 
 def _check_not_revoked(authority: x509.Certificate, validator: PathValidator, at: datetime) -> None:
     try:
+        validator.check_never_revoked(authority)
         validator.validate(authority, at=at, usage=KeyPurpose.TRUST_LIST)
     except CertificateRevokedError as error:
         raise TrustListError(f"the key of the trust list's authority is revoked: {error}") from error

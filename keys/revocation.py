@@ -19,7 +19,7 @@ accepts CRLs signed with SHA-1, knows neither rule 2 nor rule 3, and reads a CRL
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -37,6 +37,7 @@ EXPIRED_CERTIFICATES_ON_CRL = x509.ObjectIdentifier("2.5.29.60")
 MOMENT = timedelta(microseconds=1)
 """The resolution of time here: what lies just before or after a boundary."""
 
+_NOT_FOR_GOOD = frozenset({x509.ReasonFlags.certificate_hold.value, x509.ReasonFlags.remove_from_crl.value})
 _GENERALIZED_TIME_HEADER = b"\x18\x0f"
 _KNOWN_CRITICAL = frozenset({x509.IssuingDistributionPoint.oid, x509.AuthorityKeyIdentifier.oid, x509.CRLNumber.oid})
 
@@ -103,6 +104,29 @@ class RevocationData:
     def is_silent_about(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         """Whether no CRL at hand can tell anything about the certificate, at whatever time."""
         return not self._trusted(certificate, issuer)
+
+    def check_never(self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> None:
+        """Refuse a certificate that any CRL at hand lists as revoked for good, of whatever time the CRL and the entry.
+
+        For a key that must not be believed at all once it is revoked. So neither freshness nor scope counts, and a CRL
+        is set aside only where it is known to be forged.
+
+        Args:
+            certificate: which is asked about.
+            issuers: the certificates at hand; where some have the issuer's name, one of them must have signed the CRL.
+
+        Raises:
+            CertificateRevokedError: it is listed.
+        """
+        named = [each for each in issuers if each.subject == certificate.issuer]
+        for crl in self.crls:
+            if crl.issuer != certificate.issuer:
+                continue
+            entry = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            if entry is None or _reason(entry) in _NOT_FOR_GOOD:
+                continue
+            if not named or any(_is_signed_by(crl, each) for each in named):
+                raise CertificateRevokedError(subject_text(certificate), entry.revocation_date_utc, _reason(entry))
 
     def _trusted(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[_Crl]:
         """The CRLs that may speak about the certificate: rules 1 and 3 but for the time of interest."""

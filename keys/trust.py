@@ -215,6 +215,14 @@ class PathValidator:
             cache[certificate] = path
         return path
 
+    def check_never_revoked(self, certificate: x509.Certificate) -> None:
+        """Refuse a certificate that a CRL at hand lists as revoked for good, whatever the time of interest.
+
+        Raises:
+            CertificateRevokedError: it is listed.
+        """
+        self.revocation.check_never(certificate, (*self.anchors.certificates, *self._intermediates))
+
     def _validate(
         self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime, usage: KeyPurpose
     ) -> CertificatePath:

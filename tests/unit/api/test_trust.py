@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.trust import RECHECK_SECONDS, TRUST_LIST, TRUST_LIST_AUTHORITY, ReloadingTrust, read_trust
@@ -223,6 +225,44 @@ def test_a_list_by_a_revoked_key_is_refused(listing: Listing) -> None:
     (listing.files.folder / "intermediates" / "issuing.pem").write_bytes(issuing)
     with pytest.raises(TrustListError, match="is revoked"):
         listing.believed(NOW + timedelta(hours=1))
+
+
+@pytest.mark.parametrize("with_issuer", [True, False])
+def test_a_list_by_a_key_that_was_revoked_later_is_refused_whatever_time_is_named(
+    listing: Listing, *, with_issuer: bool
+) -> None:
+    listing.files.authority.revoke(listing.signer.certificate.serial_number, at=NOW - timedelta(hours=1))
+    listing.files.publish()
+    if with_issuer:
+        (listing.files.folder / "intermediates").mkdir()
+        issuing = listing.files.authority.issuing.public_bytes(Encoding.PEM)
+        (listing.files.folder / "intermediates" / "issuing.pem").write_bytes(issuing)
+    listing.write(issued=NOW - timedelta(hours=3))
+    with pytest.raises(TrustListError, match="is revoked"):
+        listing.believed(NOW + timedelta(hours=1), named=NOW - timedelta(hours=2))
+    with pytest.raises(TrustListError, match="is revoked"):
+        listing.believed(NOW + 40 * DAY, named=NOW - timedelta(hours=2))
+
+
+def test_a_crl_that_the_issuer_did_not_sign_revokes_no_key_of_a_list(listing: Listing) -> None:
+    (listing.files.folder / "intermediates").mkdir()
+    issuing = listing.files.authority.issuing.public_bytes(Encoding.PEM)
+    (listing.files.folder / "intermediates" / "issuing.pem").write_bytes(issuing)
+    crl = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(listing.files.authority.issuing.subject)
+        .last_update(NOW)
+        .next_update(NOW + DAY)
+        .add_revoked_certificate(
+            x509.RevokedCertificateBuilder()
+            .serial_number(listing.signer.certificate.serial_number)
+            .revocation_date(NOW)
+            .build()
+        )
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    (listing.files.folder / "crls" / "forged.crl").write_bytes(crl.public_bytes(Encoding.DER))
+    assert listing.believed().trust_list is not None
 
 
 @pytest.mark.parametrize("by_new", [True, False])
