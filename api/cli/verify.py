@@ -44,6 +44,7 @@ _KINDS: Final = {
 }
 _CHECKS: Final = {
     "format": Text("Định dạng tệp", "Form of the file"),
+    "presence": Text("Tệp bị thiếu trong gói", "Files missing from the export"),
     "container_seal": Text("Chữ ký của trục trên cả gói", "The exchange's seal over all files"),
     "message_seal": Text("Chữ ký số của cơ quan gửi", "The sending agency's seal"),
     "message_sender": Text("Chữ ký đúng là của cơ quan gửi", "The seal is that of the sender"),
@@ -53,10 +54,12 @@ _CHECKS: Final = {
     "status_seal": Text("Chữ ký trên thông điệp trạng thái", "Seals on status messages"),
     "status_link": Text("Trạng thái thuộc về văn bản này", "Statuses are about this document"),
     "completeness": Text("Đủ, không thừa", "Complete, and nothing else"),
+    "exchange_identity": Text("Dựa vào đâu để nhận ra trục", "What tells who the exchange is"),
     "time": Text("Thời điểm kiểm tra", "The time of the verdict"),
 }
 _WRONG: Final = {
     "format": "tệp hỏng, hoặc không phải tệp của trục liên thông",
+    "presence": "tệp này không có trong gói: đã bị lấy ra, hoặc chưa từng được đưa vào; hãy lấy lại gói từ trục",
     "container_seal": "gói đã bị sửa sau khi trục ký, hoặc không phải do trục ký",
     "message_seal": "không có chữ ký, chữ ký không hợp lệ, hoặc nội dung đã bị sửa sau khi ký",
     "message_sender": "người ký không phải là cơ quan ghi trong văn bản",
@@ -69,6 +72,10 @@ _WRONG: Final = {
     "time": "không biết thời điểm",
 }
 """What a failed check means in Vietnamese; in English the check itself says it."""
+_NOTED: Final = {
+    "exchange_identity": "không có danh sách tin cậy: chỉ dựa vào chính chứng thư số để nhận ra chữ ký của trục",
+}
+"""The same of what is only noted."""
 _FACTS: Final = {
     "document_id": Text("Mã văn bản", "DocumentId"),
     "code": Text("Số, ký hiệu", "Number"),
@@ -275,8 +282,7 @@ def _leaf(output: Output, check: Check, most: int = MAX_REASON) -> Branch:
 
 
 def _reason(output: Output, check: Check) -> str:
-    if check.outcome.value != "bad":
-        return check.reason
-    meaning = Text(_WRONG[check.name.value], "")
+    meanings = {"bad": _WRONG, "note": _NOTED}.get(check.outcome.value, {})
+    meaning = Text(meanings.get(check.name.value, ""), "")
     said = output.say(meaning)
     return f"{said} ({check.reason})" if said else check.reason

@@ -10,11 +10,13 @@ so: that time is as good as the exchange's word until a time-stamp says it too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import PurePosixPath
+from urllib.parse import unquote
 
 from cryptography import x509
+from lxml import etree
 
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check, CheckName, Fact, FileKind, Outcome
 from edoc.audit.singles import (
@@ -34,8 +36,9 @@ from keys.certificates import read_certificates, read_crls
 from keys.errors import CertificateFormatError
 from keys.store import DigestAlgorithm
 from keys.trust import PathValidator
-from signing.asice import Container, Member
+from signing.asice import Container, Member, check_name
 from signing.errors import ContainerError, XmlError
+from signing.namespaces import DS
 from signing.xades.verifier import verify
 from signing.xml import parse
 
@@ -45,6 +48,12 @@ Progress = Callable[[str], None]
 MAX_SMALL_BYTES = 1 << 20
 
 _GET_AGAIN = "get the export again; if it stays so, the exchange must explain it"
+_GET_WHOLE = "get the export again from the exchange; an export in which a file is missing proves nothing of that file"
+_REFERENCES = f"{{{DS}}}SignedInfo/{{{DS}}}Reference"
+_MOST_NAMED = 3
+"""Missing files that the seal's finding names; each has a finding of its own."""
+_OUTSIDE_RULE = "reference.external_uri"
+"""What the verifier calls a reference to a file that is not in the container."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +89,7 @@ class BundleAudit:
         self._container, self._trust, self._time = container, trust, time
         self._limits, self._progress = limits, progress
         self._found = _Findings()
+        self._missing: dict[str, Check] = {}
         self._validator: PathValidator = trust.validator()
 
     def run(self) -> AuditReport:
@@ -92,7 +102,8 @@ class BundleAudit:
         self._check_chain(evidence, acceptance)
         self._check_statuses(evidence, message)
         self._check_members()
-        return AuditReport(FileKind.EXPORT, tuple(self._found.checks), tuple(self._found.facts))
+        checks = (*self._missing.values(), *self._found.checks)
+        return AuditReport(FileKind.EXPORT, checks, tuple(self._found.facts))
 
     def _members(self, folder: str) -> list[Member]:
         return [member for member in self._container.members if member.name.startswith(folder)]
@@ -127,10 +138,24 @@ class BundleAudit:
         parts = self._container.parts()
         for signatures in documents:
             for signature in signatures.signatures:
+                missing = self._note_missing(signature, {part.uri for part in parts})
                 report = verify(signatures.document, signature, parts, validator=self._validator, at=self._time.at)
-                self._found.checks.append(
-                    check_exchange_seal(CheckName.CONTAINER_SEAL, signatures.name, report, self._trust)
-                )
+                check = check_exchange_seal(CheckName.CONTAINER_SEAL, signatures.name, report, self._trust)
+                if missing and report.findings and report.findings[0].rule == _OUTSIDE_RULE:
+                    more = f" and {len(missing) - _MOST_NAMED} more" if len(missing) > _MOST_NAMED else ""
+                    names = ", ".join(missing[:_MOST_NAMED]) + more
+                    reason = f"the seal is over files that are missing from the container: {names}"
+                    check = replace(check, reason=reason, remedy=_GET_WHOLE)
+                self._found.checks.append(check)
+
+    def _note_missing(self, signature: etree._Element, there: set[str]) -> list[str]:
+        """Tell of each file that the seal names and the container has not; whoever removed it, the reader must know."""
+        named = [reference.get("URI", "") for reference in signature.iterfind(_REFERENCES)]
+        missing = [unquote(uri) for uri in named if uri not in there and _is_file(unquote(uri))]
+        for name in missing:
+            reason = "it is missing from the container: the seal names it, but it was removed or never put in"
+            self._missing[name] = Check(CheckName.PRESENCE, name, Outcome.BAD, reason, _GET_WHOLE)
+        return missing
 
     def _read_evidence(self) -> Iterator[_ReadEvidence]:
         for member in self._members(layout.EVIDENCE):
@@ -210,7 +235,9 @@ class BundleAudit:
                 subject,
                 member is not None and _sha256(member) == attachment.content.digest().hex(),
                 "it is the file inside the sealed message",
-                "it is missing, or is not the file inside the sealed message",
+                "it is not the file inside the sealed message"
+                if member
+                else "it is missing from the container: the sealed message has this file, the export has not",
             )
         for member in exported.values():
             self._found.add(CheckName.ATTACHMENT, member.name, False, "", "the sealed message has no such file")
@@ -330,6 +357,15 @@ class BundleAudit:
             f"all {len(self._container.members)} files have their place",
             f"files that have no place in an export: {', '.join(strangers)}",
         )
+
+
+def _is_file(name: str) -> bool:
+    """Whether a reference's URI means a file of a container, and not a part of the signature or some address."""
+    try:
+        check_name(name)
+    except ContainerError:
+        return False
+    return "#" not in name
 
 
 def _may_follow(evidence: Evidence, before: Evidence) -> bool:

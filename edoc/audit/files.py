@@ -74,7 +74,13 @@ def verify_file(
 
     Raises nothing for a bad file: what is wrong with it is in the report.
     """
-    limits = limits or limits_for(source.size)
+    report = _judge(source, subject, trust, time, limits or limits_for(source.size), progress)
+    return replace(report, checks=(*report.checks, *_identity_note(report, subject, trust)))
+
+
+def _judge(
+    source: ByteSource, subject: str, trust: AuditTrust, time: AuditTime, limits: MessageLimits, progress: Progress
+) -> AuditReport:
     if source.read(0, len(_ZIP_START)) == _ZIP_START:
         try:
             with open_container(source, container_limits(limits)) as container:
@@ -106,6 +112,22 @@ def _judge_xml(
         kind = FileKind.DOCUMENT if is_document else FileKind.STATUS
         return AuditReport(kind, message.checks, message.facts)
     return AuditReport(FileKind.SIGNED_XML, judge_signed_xml(document, subject, validator, time.at))
+
+
+def _identity_note(report: AuditReport, subject: str, trust: AuditTrust) -> tuple[Check, ...]:
+    """Without a trust list, seals that count as the exchange's do so by a weaker word, and the reader should know.
+
+    A folder that lost both the list and its authority looks like one that never had a list.
+    """
+    signers = [each.report.signer for each in report.checks if each.report is not None and each.report.passed]
+    if trust.trust_list is not None or not any(each is not None and trust.is_exchange_role(each) for each in signers):
+        return ()
+    reason = (
+        "no trust list lies among what you trust: a seal counts as the exchange's because its certificate says so"
+        " itself, not because a signed list names it"
+    )
+    remedy = "if your trust folder had a trust list, get trust-list.xml and trust-list-authority.pem again"
+    return (Check(CheckName.EXCHANGE_IDENTITY, subject, Outcome.NOTE, f"{reason}; {remedy}"),)
 
 
 def _trust_list_check(subject: str) -> Check:

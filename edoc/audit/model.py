@@ -43,6 +43,8 @@ class CheckName(Enum):
 
     FORMAT = "format"
     """The file is what it claims to be, within the limits."""
+    PRESENCE = "presence"
+    """A file that a seal of the container names is in it; told only of one that is not."""
     CONTAINER_SEAL = "container_seal"
     """The exchange's seal over all files of the export."""
     MESSAGE_SEAL = "message_seal"
@@ -61,6 +63,8 @@ class CheckName(Enum):
     """A status message is about this document."""
     COMPLETENESS = "completeness"
     """Nothing that belongs into the export is missing, and nothing else is in it."""
+    EXCHANGE_IDENTITY = "exchange_identity"
+    """Who says which seals are the exchange's; told only where no trust list does."""
     TIME = "time"
     """For which time the verdict holds, and who says so."""
 

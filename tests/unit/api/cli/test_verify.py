@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import threading
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,6 +70,36 @@ def test_one_changed_byte_is_bad_and_named(edoc: Edoc, city: City, export: Path,
     text = edoc("verify", str(forged), "--trust", city.trust, "--lang", "vi", code=1).stdout
     assert text.startswith("✗ SAI")
     assert "tệp đính kèm không phải là tệp trong thông điệp đã ký" in text
+
+
+def test_a_file_taken_out_is_named_as_missing_in_the_first_finding(
+    edoc: Edoc, city: City, export: Path, tmp_path: Path
+) -> None:
+    with zipfile.ZipFile(export) as archive, zipfile.ZipFile(tmp_path / "x.asice", "w") as other:
+        crl = next(name for name in archive.namelist() if name.startswith("crls/"))
+        for each in archive.infolist():
+            if each.filename != crl:
+                other.writestr(each, archive.read(each))
+    call = ["verify", str(tmp_path / "x.asice"), "--trust", city.trust]
+    for language, said in (("en", "it is missing from the container"), ("vi", "tệp này không có trong gói")):
+        findings = edoc(*call, "--lang", language, code=1).stdout.split("\n\n")[1]
+        assert findings.startswith(f"✗ {crl}: {said}")
+        assert "get the export again from the exchange" in findings
+        assert "leads out" not in findings
+
+
+def test_a_trust_folder_without_a_trust_list_is_noted_in_the_result(
+    edoc: Edoc, city: City, export: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(city.trust, tmp_path / "trust")
+    for name in ("trust-list.xml", "trust-list-authority.pem"):
+        (tmp_path / "trust" / name).unlink()
+    call = ["verify", str(export), "--trust", str(tmp_path / "trust")]
+    assert "no trust list" in edoc(*call).stdout
+    assert "không có danh sách tin cậy" in edoc(*call, "--lang", "vi").stdout
+    noted = [each["outcome"] for each in edoc.json(*call)["checks"] if each["name"] == "exchange_identity"]
+    assert noted == ["note"]
+    assert "no trust list" not in edoc("verify", str(export), "--trust", city.trust).stdout
 
 
 def test_a_message_alone_verifies_and_a_changed_one_does_not(

@@ -84,7 +84,7 @@ def test_a_good_export_is_good_in_every_check(small: SmallExchange, export: byte
     report = small.audit(export)
     assert (report.kind, report.verdict, bad(report)) == (FileKind.EXPORT, Outcome.GOOD, set())
     seen = {check.name for check in report.checks}
-    assert seen == set(CheckName) - {CheckName.FORMAT}
+    assert seen == set(CheckName) - {CheckName.FORMAT, CheckName.PRESENCE}
     facts = [(fact.name, fact.value[:5]) for fact in report.facts if fact.name == "status"]
     assert facts == [("status", "01 H2"), ("status", "03 H2"), ("status", "02 H2")]
 
@@ -333,6 +333,72 @@ def test_the_facts_of_an_export_come_from_its_proven_files_alone(small: SmallExc
     assert facts(swap("message.edxml", b"UBND-VX", b"UBND-XV")) == whole - letter_facts
     assert facts(swap("status/002", b"StatusCode>03", b"StatusCode>06")) == whole - {("status", "03")}
     assert facts(swap("evidence/001", b"H29.1", b"H29.2")) == whole - accepted
+
+
+def without(export: bytes, name: str) -> bytes:
+    """The container as the exchange sealed it, but for one file."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(export)) as archive, zipfile.ZipFile(out, "w") as other:
+        for each in archive.infolist():
+            if each.filename != name:
+                other.writestr(each, archive.read(each))
+    return out.getvalue()
+
+
+def test_each_file_taken_out_of_an_export_is_first_told_to_be_missing(small: SmallExchange, export: bytes) -> None:
+    names = list(unpacked(export))
+    assert {name.partition("/")[0] for name in names} >= {"message.edxml", "README.txt", "crls", "certificates"}
+    for name in names:
+        report = small.audit(without(export, name))
+        first = report.checks[0]
+        assert (report.verdict, first.name, first.subject) == (Outcome.BAD, CheckName.PRESENCE, name)
+        assert "missing from the container" in first.reason
+        assert "get the export again from the exchange" in str(first.remedy)
+        seal = next(each for each in report.checks if each.name is CheckName.CONTAINER_SEAL)
+        assert seal.reason == f"the seal is over files that are missing from the container: {name}"
+        assert seal.remedy == first.remedy
+
+
+def test_a_file_with_a_name_in_vietnamese_is_missing_under_that_name(small: SmallExchange, export: bytes) -> None:
+    files = {**unpacked(export), "attachments/09-Tờ trình 100%.pdf": b"x"}
+    report = small.audit(without(packed(files, small), "attachments/09-Tờ trình 100%.pdf"))
+    assert report.checks[0].subject == "attachments/09-Tờ trình 100%.pdf"
+
+
+def test_of_many_missing_files_each_has_its_own_finding(small: SmallExchange, export: bytes) -> None:
+    names = list(unpacked(export))[:5]
+    for name in names:
+        export = without(export, name)
+    report = small.audit(export)
+    assert [each.subject for each in report.checks if each.name is CheckName.PRESENCE] == names
+    seal = next(each for each in report.checks if each.name is CheckName.CONTAINER_SEAL)
+    assert seal.reason.endswith(f"{', '.join(names[:3])} and 2 more")
+
+
+def test_an_attachment_that_even_the_exchange_left_out_is_told_to_be_missing(
+    small: SmallExchange, export: bytes
+) -> None:
+    files = unpacked(export)
+    drop("attachments/01")(files, small)
+    report = small.audit(packed(files, small))
+    assert "missing from the container" in next(
+        each.reason for each in report.checks if each.name is CheckName.ATTACHMENT
+    )
+
+
+def test_without_a_trust_list_it_is_noted_that_certificates_alone_name_the_exchange(
+    small: SmallExchange, export: bytes
+) -> None:
+    def notes(report: AuditReport) -> list[Outcome]:
+        return [each.outcome for each in report.checks if each.name is CheckName.EXCHANGE_IDENTITY]
+
+    report = small.audit(export)
+    assert (report.verdict, notes(report)) == (Outcome.GOOD, [Outcome.NOTE])
+    assert "no trust list" in report.checks[-1].reason
+    assert notes(small.audit_with_crls(small.submit(letter(2)).evidence)) == [Outcome.NOTE]
+    assert notes(small.audit_with_crls(small.sealed(letter()))) == [], "no seal of the exchange is in a letter"
+    listed = judged(small, export, listing(small, small.exchange.issuer.key.certificate))
+    assert (listed.verdict, notes(listed)) == (Outcome.GOOD, [])
 
 
 def listing(small: SmallExchange, seal: x509.Certificate, until: datetime | None = None) -> AuditTrust:
