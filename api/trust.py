@@ -23,7 +23,7 @@ from cryptography import x509
 from edoc.audit.model import AuditTrust, has_exchange_role
 from keys.certificates import fingerprint, read_certificates, read_crls
 from keys.errors import CertificateFormatError, CertificateRevokedError, KeysError, PathError
-from keys.trust import KeyPurpose, PathValidator, RevocationData, TrustAnchors
+from keys.trust import KeyPurpose, PathValidator, RevocationData, TrustAnchors, read_regular_file
 from signing.errors import TrustListError
 from signing.trust_list import MAX_BYTES, TrustedAs, TrustList, read_trust_list, verify_trust_list
 
@@ -270,15 +270,14 @@ def _check_not_revoked(authority: x509.Certificate, validator: PathValidator, at
 def _read_limited(path: Path) -> bytes:
     """At most one byte more than a trust list may have, so that whoever parses it refuses a larger one."""
     try:
-        with path.open("rb") as file:
-            return file.read(MAX_BYTES + 1)
-    except OSError as error:
+        return read_regular_file(path, MAX_BYTES + 1)
+    except (OSError, CertificateFormatError) as error:
         raise CertificateFormatError(f"{path} cannot be read: {error}") from error
 
 
 def _read(path: Path, read: Callable[[bytes], tuple[T, ...]]) -> tuple[T, ...]:
     try:
-        return read(path.read_bytes())
+        return read(read_regular_file(path))
     except (OSError, CertificateFormatError) as error:
         raise CertificateFormatError(f"{path} cannot be read: {error}") from error
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
+import stat
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -50,7 +52,7 @@ from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strengt
 from keys.revocation import NotRevoked, RevocationData
 from keys.vouched import MAX_PATH_LENGTH, by_name, paths_up, vouched_for
 
-__all__ = ["CertificatePath", "KeyPurpose", "PathValidator", "RevocationData", "TrustAnchors"]
+__all__ = ["CertificatePath", "KeyPurpose", "PathValidator", "RevocationData", "TrustAnchors", "read_regular_file"]
 
 ResultT = TypeVar("ResultT")
 
@@ -87,6 +89,23 @@ _HOSTILE_ASN1_ERRORS = (
     InvalidSignature,
 )
 """What asn1crypto and certvalidator raise, beside their own errors, on certificates made to break them."""
+
+
+def read_regular_file(path: Path, at_most: int = -1) -> bytes:
+    """The bytes of a file of a trust folder, the first ``at_most`` of them.
+
+    A FIFO or a device would be waited for, or read without end: only a regular file, or a link to one, is read.
+
+    Raises:
+        CertificateFormatError: it is none.
+        OSError: it cannot be read.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise CertificateFormatError("it is no regular file")
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(at_most)
 
 
 class TrustAnchors:
@@ -129,7 +148,7 @@ class TrustAnchors:
             raise NoTrustAnchorsError(f"the folder of trust anchors {folder} cannot be read: {error}") from error
         for path in sorted(found):
             try:
-                certificates.extend(read_certificates(path.read_bytes()))
+                certificates.extend(read_certificates(read_regular_file(path)))
             except (OSError, CertificateFormatError) as error:
                 raise CertificateFormatError(f"the trust anchor {path} cannot be read: {error}") from error
         if not certificates:

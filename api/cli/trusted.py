@@ -11,7 +11,7 @@ from api.trust import ANCHORS, TRUST_LIST_AUTHORITY, TrustMaterial, read_signed_
 from edoc.audit.model import AuditTrust
 from keys.certificates import read_certificates, read_crls
 from keys.errors import CertificateFormatError, NoTrustAnchorsError
-from keys.trust import RevocationData, TrustAnchors
+from keys.trust import RevocationData, TrustAnchors, read_regular_file
 
 _CRL_MARK: Final = b"-----BEGIN X509 CRL-----"
 
@@ -49,6 +49,6 @@ def _material(where: Path) -> TrustMaterial:
 
 def _read(path: Path, read: Callable[[bytes], tuple[T, ...]]) -> tuple[T, ...]:
     try:
-        return read(path.read_bytes())
+        return read(read_regular_file(path))
     except CertificateFormatError as error:
         raise CertificateFormatError(f"{path} cannot be read: {error}") from error

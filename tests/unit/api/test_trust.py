@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from api.cli.trusted import read_audit_trust
 from api.trust import RECHECK_SECONDS, TRUST_LIST, TRUST_LIST_AUTHORITY, ReloadingTrust, read_trust
 from edoc.audit.model import AuditTrust, has_exchange_role
 from keys.authority import DemonstrationAuthority
@@ -132,6 +134,31 @@ def test_without_crls_nothing_is_called_valid(files: Files) -> None:
     key = files.authority.issue_seal("H29.1", "Sở Ví dụ", at=NOW - DAY)
     with pytest.raises(RevocationUnknownError):
         files.open()().validate(key.certificate, intermediates=key.chain, at=NOW, usage=KeyPurpose.SEAL)
+
+
+@pytest.mark.parametrize(
+    "name", ["anchors/pipe.pem", "intermediates/pipe.crt", "crls/pipe.crl", TRUST_LIST, TRUST_LIST_AUTHORITY]
+)
+def test_a_pipe_in_the_folder_is_refused_by_name_and_not_waited_for(files: Files, name: str) -> None:
+    (files.folder / "intermediates").mkdir()
+    os.mkfifo(files.folder / name)
+    with pytest.raises(CertificateFormatError, match=f"{name} cannot be read: it is no regular file"):
+        read_trust(files.folder)
+
+
+def test_a_device_in_the_folder_is_refused_by_name(files: Files) -> None:
+    (files.folder / "crls" / "zero.crl").symlink_to("/dev/zero")
+    with pytest.raises(CertificateFormatError, match=r"zero\.crl cannot be read: it is no regular file"):
+        read_trust(files.folder)
+
+
+def test_a_pipe_in_a_plain_folder_of_certificates_is_refused_by_name(files: Files) -> None:
+    plain = files.folder / "plain"
+    plain.mkdir()
+    (plain / "root.pem").write_bytes(files.authority.root.public_bytes(Encoding.PEM))
+    os.mkfifo(plain / "pipe.crl")
+    with pytest.raises(CertificateFormatError, match=r"pipe\.crl cannot be read: it is no regular file"):
+        read_audit_trust(plain, NOW)
 
 
 @dataclass
