@@ -100,7 +100,13 @@ def build_program(
                 "the database does not have the tables of this version",
                 "run `edoc init`, which makes or upgrades them and keeps what is there",
             )
-        trust = ReloadingTrust(settings.trust_folder, time.monotonic, _report_trust_failure)
+        trust = ReloadingTrust(
+            settings.trust_folder,
+            time.monotonic,
+            _report_trust_failure,
+            clock=clock,
+            seen=settings.home / "trust-lists-seen",
+        )
         store = open_archive(settings, clock)
         exchange = Exchange(
             engine=engine,

@@ -11,6 +11,7 @@ with the reason, and never the acceptance of letters, which does not use it.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from cryptography import x509
 from edoc.audit.model import AuditTrust, has_exchange_role
 from keys.certificates import fingerprint, read_certificates, read_crls
 from keys.errors import CertificateFormatError, CertificateRevokedError, KeysError, PathError
+from keys.pkcs12 import sync_folder
 from keys.trust import KeyPurpose, PathValidator, RevocationData, TrustAnchors, read_regular_file
 from signing.errors import TrustListError
 from signing.trust_list import MAX_BYTES, TrustedAs, TrustList, read_trust_list, verify_trust_list
@@ -174,6 +176,53 @@ def read_signed_trust_list(folder: Path, file: Path | None = None) -> SignedTrus
     return SignedTrustList(_read_limited(path) if path.exists() else None, authorities)
 
 
+class NewestLists:
+    """The highest number of a trust list that was seen of each authority, by any process that shares the folder.
+
+    Each number is an empty file, ``<fingerprint>-<number>``, so that processes need no lock between them: what counts
+    is the highest name, and a lower one is taken away only when a higher one lies there.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._here: dict[str, int] = {}
+
+    def of(self, authorities: Sequence[x509.Certificate]) -> int:
+        """The highest number of any of them; 1 where none was seen."""
+        return max((self._of(fingerprint(each)) for each in authorities), default=1)
+
+    def note(self, authorities: Sequence[x509.Certificate], number: int) -> None:
+        """Remember a number, durably where there is a folder.
+
+        Raises:
+            OSError: the folder cannot be written; this process remembers it all the same.
+        """
+        for authority in map(fingerprint, authorities):
+            self._here[authority] = max(number, self._here.get(authority, 1))
+            if self._folder is not None and number > max(self._kept(authority), default=0):
+                self._keep(self._folder, authority, number)
+
+    def _of(self, authority: str) -> int:
+        return max([self._here.get(authority, 1), *self._kept(authority)])
+
+    def _kept(self, authority: str) -> list[int]:
+        if self._folder is None:
+            return []
+        try:
+            names = [path.name.removeprefix(f"{authority}-") for path in self._folder.glob(f"{authority}-*")]
+        except OSError:
+            return []
+        return [int(name) for name in names if name.isascii() and name.isdigit()]
+
+    def _keep(self, folder: Path, authority: str, number: int) -> None:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        (folder / f"{authority}-{number}").touch(mode=0o600)
+        sync_folder(folder)
+        for lower in self._kept(authority):
+            if lower < number:
+                (folder / f"{authority}-{lower}").unlink(missing_ok=True)
+
+
 class ReloadingTrust:
     """Gives the present :class:`~keys.trust.PathValidator`; safe to share between threads.
 
@@ -181,19 +230,30 @@ class ReloadingTrust:
         folder: the trust folder.
         seconds: a clock that only goes forward, such as ``time.monotonic``.
         report: told of every reading that failed.
+        clock: the time, for judging a trust list when it is read.
+        seen: a folder that keeps the numbers of the trust lists seen, for all processes and beyond a restart; without
+            one this object remembers them alone.
 
     Raises:
         KeysError: the first reading failed; without trust anchors nothing can be judged.
     """
 
-    def __init__(self, folder: Path, seconds: Callable[[], float], report: Callable[[KeysError], None]) -> None:
-        self._folder, self._seconds, self._report = folder, seconds, report
+    def __init__(
+        self,
+        folder: Path,
+        seconds: Callable[[], float],
+        report: Callable[[KeysError], None],
+        *,
+        clock: Callable[[], datetime],
+        seen: Path | None = None,
+    ) -> None:
+        self._folder, self._seconds, self._report, self._clock = folder, seconds, report, clock
+        self._newest = NewestLists(seen)
         self._lock = threading.Lock()
         self._failure: KeysError | None = None
         self._facts = _facts(folder)
         self._checked_at = seconds()
         self._material, self._validator = self._read()
-        self._newest_lists: dict[str, int] = {}
 
     def __call__(self) -> PathValidator:
         """The validator over the files as they were at most :data:`RECHECK_SECONDS` ago."""
@@ -223,15 +283,24 @@ class ReloadingTrust:
         Raises:
             TrustListError: there is a list and it does not hold.
         """
-        material = self.material
-        signed = material.trust_list
-        authorities = [fingerprint(each) for each in signed.authorities] if signed else []
-        least = max((self._newest_lists.get(each, 1) for each in authorities), default=1)
+        try:
+            return self._audit_trust(self.material, now, named, is_exchange_role)
+        except TrustListError:
+            self.refresh()  # another process may have noted a newer list already, within the second between two looks
+            return self._audit_trust(self._material, now, named, is_exchange_role)
+
+    def _audit_trust(
+        self,
+        material: TrustMaterial,
+        now: datetime,
+        named: datetime | None,
+        is_exchange_role: Callable[[x509.Certificate], bool],
+    ) -> AuditTrust:
+        authorities = material.trust_list.authorities if material.trust_list else ()
+        least = self._newest.of(authorities)
         trust = material.audit_trust(now, named, min_sequence=least, is_exchange_role=is_exchange_role)
         if trust.trust_list is not None:
-            with self._lock:
-                for each in authorities:
-                    self._newest_lists[each] = max(self._newest_lists.get(each, 1), trust.trust_list.sequence)
+            self._note(authorities, trust.trust_list)
         return trust
 
     @property
@@ -254,7 +323,17 @@ class ReloadingTrust:
 
     def _read(self) -> tuple[TrustMaterial, PathValidator]:
         material = read_trust(self._folder)
-        return material, material.validator()
+        validator = material.validator()
+        if material.trust_list is not None:
+            with contextlib.suppress(TrustListError):  # told to whoever needs the list
+                self._note(material.trust_list.authorities, material.trust_list.read(validator, [self._clock()]))
+        return material, validator
+
+    def _note(self, authorities: Sequence[x509.Certificate], trust_list: TrustList) -> None:
+        try:
+            self._newest.note(authorities, trust_list.sequence)
+        except OSError as error:
+            self._report(KeysError(f"the number of the trust list cannot be kept: {error}"))
 
 
 def _check_not_revoked(authority: x509.Certificate, validator: PathValidator, at: datetime) -> None:

@@ -49,7 +49,8 @@ class Files:
             (self.folder / "crls" / f"{number}.crl").write_bytes(crl.public_bytes(Encoding.DER))
 
     def open(self) -> ReloadingTrust:
-        return ReloadingTrust(self.folder, lambda: self.seconds, self.reported.append)
+        seen = self.folder / "seen"
+        return ReloadingTrust(self.folder, lambda: self.seconds, self.reported.append, clock=lambda: NOW, seen=seen)
 
 
 @pytest.fixture
@@ -316,3 +317,44 @@ def test_a_running_exchange_reads_a_new_list_and_refuses_an_older_one(listing: L
     with pytest.raises(TrustListError):
         trust.audit_trust(NOW, None, has_exchange_role)
     assert trust.failure is None, "letters are accepted still"
+
+
+def test_an_older_list_is_refused_by_a_process_that_never_saw_the_newer_one(listing: Listing) -> None:
+    listing.write(3)
+    listing.files.open()  # judges no file
+    listing.write(2)
+    restarted = listing.files.open()
+    with pytest.raises(TrustListError, match="has number 2, but 3 was seen before"):
+        restarted.audit_trust(NOW, None, has_exchange_role)
+
+
+def test_a_list_is_noted_when_the_folder_is_read_and_counts_in_all_processes(listing: Listing) -> None:
+    one, two = listing.files.open(), listing.files.open()
+    listing.write(12)
+    one.refresh()
+    assert two.audit_trust(NOW, None, has_exchange_role).trust_list.sequence == 12, "not refused as too old"  # type: ignore[union-attr]
+    listing.write(9)
+    two.refresh()
+    with pytest.raises(TrustListError, match="has number 9, but 12 was seen before"):
+        two.audit_trust(NOW, None, has_exchange_role)
+    assert [path.name.rpartition("-")[2] for path in (listing.files.folder / "seen").iterdir()] == ["12"]
+
+
+def test_a_list_that_its_authority_did_not_sign_is_not_noted(listing: Listing) -> None:
+    other = listing.files.authority.issue_trust_list_signer("Trục", at=NOW - DAY)
+    listing.write(99, signer=other)
+    trust = listing.files.open()
+    listing.write(2)
+    trust.refresh()
+    assert trust.audit_trust(NOW, None, has_exchange_role).trust_list.sequence == 2  # type: ignore[union-attr]
+
+
+def test_numbers_that_cannot_be_kept_are_reported_and_count_in_this_process(listing: Listing) -> None:
+    (listing.files.folder / "seen").write_bytes(b"no folder")
+    listing.write(3)
+    trust = listing.files.open()
+    assert any("cannot be kept" in str(each) for each in listing.files.reported)
+    listing.write(2)
+    listing.files.seconds += RECHECK_SECONDS
+    with pytest.raises(TrustListError, match="3 was seen before"):
+        trust.audit_trust(NOW, None, has_exchange_role)
