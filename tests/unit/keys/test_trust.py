@@ -615,3 +615,13 @@ def test_damaged_anchor_is_named_and_not_passed_over(tmp_path: Path, pki: Pki) -
 
 def test_bundle_is_read(pki: Pki) -> None:
     assert TrustAnchors.from_bundle(pem([pki.root.certificate])).certificates == (pki.root.certificate,)
+
+
+def test_a_revocation_for_good_is_told_without_a_time_and_a_hold_is_not() -> None:
+    pki = Pki()
+    revoked = pki.revoked_seal(NOW + DAY, x509.ReasonFlags.key_compromise)
+    with pytest.raises(CertificateRevokedError, match="keyCompromise"):
+        pki.validator().check_never_revoked(revoked.certificate)
+    pki = Pki()
+    held = pki.revoked_seal(NOW - DAY, x509.ReasonFlags.certificate_hold)
+    pki.validator().check_never_revoked(held.certificate)
