@@ -619,9 +619,11 @@ def test_bundle_is_read(pki: Pki) -> None:
 
 def test_a_revocation_for_good_is_told_without_a_time_and_a_hold_is_not() -> None:
     pki = Pki()
-    revoked = pki.revoked_seal(NOW + DAY, x509.ReasonFlags.key_compromise)
+    revoked = pki.revoked_seal(NOW - 2 * DAY, x509.ReasonFlags.key_compromise)
     with pytest.raises(CertificateRevokedError, match="keyCompromise"):
         pki.validator().check_never_revoked(revoked.certificate)
     pki = Pki()
-    held = pki.revoked_seal(NOW - DAY, x509.ReasonFlags.certificate_hold)
+    held = pki.revoked_seal(NOW - 2 * DAY, x509.ReasonFlags.certificate_hold)
+    with pytest.raises(CertificateRevokedError):
+        validate(pki, held)
     pki.validator().check_never_revoked(held.certificate)
