@@ -39,6 +39,14 @@ _BASE64_AND_SPACE: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxy
 _SPACE: Final = b" \t\r\n"
 _RUN: Final = re.compile(rb"[A-Za-z0-9+/= \t\r\n]*")
 _CDATA: Final = b"<![CDATA["
+_NAME: Final = re.compile(
+    rb"""<[/?]?(?P<element>[^\s/>?!<]+)
+    |\s(?P<attribute>[^\s=<>"\']+)\s*=\s*(?:"(?P<double>[^"<]*)"|\'(?P<single>[^\'<]*)\')?
+    """,
+    re.VERBOSE,
+)
+"""The name of an element or instruction, or of an attribute with its value; also words before ``=`` in a text. No text
+makes it go over the same bytes again and again."""
 _DECLARED_ENCODING: Final = re.compile(rb"""\A<\?xml[^>]*?encoding\s*=\s*["']([^"'>]*)["']""")
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF8_NAMES: Final = frozenset({b"utf-8", b"utf8", b"us-ascii", b"ascii"})
@@ -127,6 +135,8 @@ class XmlLimits:
     """Number of them that hold at one element."""
     max_depth: int = 64
     """Depth of nested elements."""
+    max_name_bytes: int = 64 << 10
+    """Length of all different names and namespaces together. The parser keeps each for as long as the thread lives."""
     externalize_from: int = 32 << 10
     """A run of base64 characters of at least this length is cut out of the skeleton."""
 
@@ -542,6 +552,27 @@ def _check_skeleton(skeleton: bytes, limits: XmlLimits) -> None:
         raise XmlLimitError(
             "xml.max_attributes", f"more than {limits.max_attributes} attributes", "send a smaller file"
         )
+    _check_names(skeleton, limits)
+
+
+def _check_names(skeleton: bytes, limits: XmlLimits) -> None:
+    """Bound what the parser's dictionary, which is never emptied, can grow by with one document."""
+    if len(skeleton) <= limits.max_name_bytes:
+        return  # the names in it are no longer than it is
+    names: set[bytes] = set()
+    total = 0
+    for found in _NAME.finditer(skeleton):
+        element, attribute, double, single = found.groups(b"")
+        for name in (element, attribute, (double or single) if attribute.startswith(b"xmlns") else b""):
+            if name and name not in names:
+                names.add(name)
+                total += len(name)
+        if total > limits.max_name_bytes:
+            raise XmlLimitError(
+                "xml.max_name_bytes",
+                f"the names of elements, attributes and namespaces have more than {limits.max_name_bytes} bytes",
+                "use the names of the format",
+            )
 
 
 def _check_namespaces(skeleton: bytes, root: etree._Element, limits: XmlLimits) -> None:

@@ -99,8 +99,11 @@ class AcceptDocument:
 
     @property
     def keys(self) -> frozenset[str]:
-        """Neither the same bytes nor the same DocumentId twice in one transaction."""
-        return frozenset({f"message:{self.document.sha256}", f"document:{self.document.message.document_id}"})
+        """Neither the same bytes, nor the same DocumentId, nor the same number twice in one transaction."""
+        document = self.document
+        return frozenset(
+            {f"message:{document.sha256}", f"document:{document.message.document_id}", f"number:{document.number_key}"}
+        )
 
     @property
     def actors(self) -> Sequence[int]:

@@ -207,26 +207,27 @@ class GroupCommit:
     def _run_batch(self) -> None:
         """Run what waits once the database is ours: while we waited for that, more has come."""
         batch: list[_Entry] = []
-        outcomes: list[Settled | Failed] | None
         try:
-            with write(self._engine) as connection:
-                batch = self._next_batch()
-                outcomes = _transact(connection, [entry.item for entry in batch])
-        except Exception as error:  # noqa: BLE001 - told to whoever waits, below or by the single runs
-            if not batch:  # the transaction could not begin: no item's fault, and all that wait would meet the same
-                batch = self._next_batch()
-                outcomes = [Failed(error)] * len(batch)
-            else:
-                failed_alone = len(batch) == 1 and not isinstance(error, RetryableError)
-                outcomes = [Failed(error)] if failed_alone else None
+            for entry, outcome in zip(batch, self._outcomes(batch), strict=True):
+                entry.outcome = outcome
         except BaseException as error:  # the thread is being stopped: nobody may wait for it
             for entry in batch:
-                entry.outcome = Failed(DatabaseError(f"the commit was interrupted: {error!r}"))
+                entry.outcome = entry.outcome or Failed(DatabaseError(f"the commit was interrupted: {error!r}"))
             raise
-        if outcomes is None:
-            outcomes = [self._run_alone(entry.item) for entry in batch]
-        for entry, outcome in zip(batch, outcomes, strict=True):
-            entry.outcome = outcome
+
+    def _outcomes(self, batch: list[_Entry]) -> list[Settled | Failed]:
+        """Fill the batch, run it, and say what became of each."""
+        try:
+            with write(self._engine) as connection:
+                batch += self._next_batch()
+                return _transact(connection, [entry.item for entry in batch])
+        except Exception as error:  # noqa: BLE001 - told to whoever waits, here or by the single runs
+            if not batch:  # the transaction could not begin: no item's fault, and all that wait would meet the same
+                batch += self._next_batch()
+                return [Failed(error)] * len(batch)
+            if len(batch) == 1 and not isinstance(error, RetryableError):
+                return [Failed(error)]
+        return [self._run_alone(entry.item) for entry in batch]
 
     def _run_alone(self, item: WorkItem[Any]) -> Settled | Failed:
         for attempt in range(1, MAX_ATTEMPTS + 1):

@@ -99,6 +99,11 @@ class TestRefusals:
             (b"<a><b/><b/></a>", XmlLimits(max_nodes=3), "xml.max_nodes"),
             (b'<a b="" c="" d=""/>', XmlLimits(max_attributes=2), "xml.max_attributes"),
             (b"<a><b><c/></b></a>", XmlLimits(max_depth=2), "xml.max_depth"),
+            (b"<a><bb/><ccc/></a>", XmlLimits(max_name_bytes=5), "xml.max_name_bytes"),
+            (b'<a bb="" ccc=""/>', XmlLimits(max_name_bytes=5), "xml.max_name_bytes"),
+            (b'<a xmlns="urn:b"/>', XmlLimits(max_name_bytes=5), "xml.max_name_bytes"),
+            (b'<a xmlns:b = "u:c"/>', XmlLimits(max_name_bytes=3), "xml.max_name_bytes"),
+            (b"<a><?bb?><?ccc?></a>", XmlLimits(max_name_bytes=5), "xml.max_name_bytes"),
         ],
     )
     def test_each_limit_is_named(self, data: bytes, limits: XmlLimits, rule: str) -> None:
@@ -114,6 +119,8 @@ class TestRefusals:
             (b"<a><b/><b/></a>", XmlLimits(max_nodes=4)),
             (b'<a b="" c="" d=""/>', XmlLimits(max_attributes=3)),
             (b"<a><b><c/></b></a>", XmlLimits(max_depth=3)),
+            (b"<a><bb/><ccc/><bb/></a>", XmlLimits(max_name_bytes=6)),
+            (b"<a>" + b"words of a text " * 10 + b"</a>", XmlLimits(max_name_bytes=1)),
         ],
     )
     def test_what_just_keeps_a_limit_is_read(self, data: bytes, limits: XmlLimits) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -158,6 +159,17 @@ def test_a_number_used_twice_is_a_warning(small: SmallExchange) -> None:
     second = small.submit(small.sealed_with(letter(), ("24,01/UBND-VX<", "24,01/UBND-VX-2<")))
     assert [warning.code for warning in second.warnings] == ["M.Exist"]
     assert [warning.code for warning in small.view(second.document_pk, OFFICE).warnings] == ["M.Exist"]
+
+
+def test_a_number_used_twice_is_a_warning_too_where_both_documents_come_at_once(small: SmallExchange) -> None:
+    messages = [small.sealed_with(letter(), ("24,01/UBND-VX<", f"24,01/UBND-VX-{each}<")) for each in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        with write(small.exchange.engine):  # all three wait for their transaction
+            sent = [pool.submit(small.submit, message) for message in messages]
+            while small.exchange.commits.waiting < len(messages) - 1:
+                time.sleep(0.001)
+        receipts = [each.result(20) for each in sent]
+    assert sorted(len(receipt.warnings) for receipt in receipts) == [0, 1, 1]
 
 
 def test_an_agency_named_by_both_its_codes_gets_one_delivery(small: SmallExchange) -> None:

@@ -74,7 +74,7 @@ def rows_of(engine: Engine) -> list[int]:
         return list(connection.scalars(select(DirectoryVersionRow.id).order_by(DirectoryVersionRow.id)))
 
 
-def run_while_one_leads(commits: GroupCommit, items: Sequence[Item]) -> list[list[int] | Exception]:
+def run_while_one_leads(commits: GroupCommit, items: Sequence[Item]) -> list[list[int] | BaseException]:
     """Run ``items``, one thread each, which all come while another item holds the transaction; in their order."""
     may_go = threading.Event()
     leads = threading.Event()
@@ -83,10 +83,10 @@ def run_while_one_leads(commits: GroupCommit, items: Sequence[Item]) -> list[lis
         leads.set()
         assert may_go.wait(PATIENCE)
 
-    def run(item: Item) -> list[int] | Exception:
+    def run(item: Item) -> list[int] | BaseException:
         try:
             return commits.run(item)
-        except DatabaseError as error:
+        except (DatabaseError, SystemExit) as error:
             return error
 
     with ThreadPoolExecutor(len(items) + 1) as pool:
@@ -216,3 +216,17 @@ def test_the_numbers_of_an_agency_have_no_gaps_and_none_comes_twice(engine: Engi
         with read(engine) as connection:
             last = connection.scalar(select(AgencySequenceRow.value).where(AgencySequenceRow.agency_id == agency))
         assert last == len(numbers)
+
+
+def test_nobody_waits_for_a_thread_that_is_stopped_in_its_second_try(engine: Engine) -> None:
+    tries: list[None] = []
+
+    def fail_then_stop() -> None:
+        tries.append(None)
+        if len(tries) == 1:
+            raise RetryableError("busy")
+        raise SystemExit
+
+    outcomes = run_while_one_leads(GroupCommit(engine), [Item(1, at_write=fail_then_stop), Item(2), Item(3)])
+
+    assert {type(outcome) for outcome in outcomes} <= {DatabaseError, SystemExit, list}
