@@ -193,10 +193,10 @@ class PathValidator:
         self.require_revocation = require_revocation
         self._intermediates = tuple(intermediates)
         self._anchors_asn1 = [_to_asn1(certificate) for certificate in anchors.certificates]
-        vouched = vouched_for(self._intermediates, anchors.certificates)
+        vouched = vouched_for(self._intermediates, by_name(anchors.certificates))
         self._sure = (*anchors.certificates, *vouched)
         """Whose path to an anchor has signatures that hold; on a good path there is nobody else."""
-        self._sure_by_name = by_name(self._sure)
+        self._sure_by_name, self._sure_at_once = by_name(self._sure), frozenset(self._sure)
         self._cache: dict[KeyPurpose, dict[x509.Certificate, CertificatePath]] = {purpose: {} for purpose in KeyPurpose}
         self._cache_size = cache_size
         self._cache_lock = threading.Lock()
@@ -297,9 +297,10 @@ class PathValidator:
         self, certificate: x509.Certificate, came_along: Sequence[x509.Certificate]
     ) -> Iterator[tuple[x509.Certificate, ...]]:
         """The paths that may be good; where there are none, those with a weak signature, so that this can be told."""
-        true = [each for each in vouched_for(came_along, self._sure) if each not in self._sure]
+        known = self._sure_by_name
+        true = [each for each in vouched_for(came_along, known) if each not in self._sure_at_once]
         ends, found = self.anchors.certificates, False
-        for path in paths_up(certificate, ends, self._sure_by_name, by_name(true)):
+        for path in paths_up(certificate, ends, known, by_name(true)):
             found = True
             yield path
         if not found:

@@ -8,6 +8,7 @@ that hold, the shortest is found first, and the work is bounded, whatever the ce
 
 from __future__ import annotations
 
+import functools
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -76,20 +77,19 @@ def paths_up(
                 waiting.append((*path, issuer))
 
 
-def vouched_for(
-    certificates: Sequence[x509.Certificate], anchors: Iterable[x509.Certificate]
-) -> tuple[x509.Certificate, ...]:
+def vouched_for(certificates: Sequence[x509.Certificate], anchors: ByName) -> tuple[x509.Certificate, ...]:
     """Those whose signature is that of an anchor, or of another that is vouched for; in their order.
 
     Nothing else is checked: they may have expired, be revoked, or be no CA's. For each, at
-    most :data:`MAX_NAMESAKES` issuers of the right name are tried, those nearest to an anchor first.
+    most :data:`MAX_NAMESAKES` issuers of the right name are tried, those nearest to an anchor first. Anchors of other
+    names are not looked at, however many there are.
     """
     issued_by: dict[str, list[x509.Certificate]] = defaultdict(list)
     for each in dict.fromkeys(certificates):
         issued_by[_name(each, of_issuer=True)].append(each)
     tried: dict[x509.Certificate, int] = defaultdict(int)
     found: set[x509.Certificate] = set()
-    issuers = deque(dict.fromkeys(anchors))
+    issuers = deque(anchor for name in issued_by for anchor in anchors.get(name, ()))
     while issuers:
         issuer = issuers.popleft()
         for each in issued_by.get(_name(issuer, of_issuer=False), ()):
@@ -104,11 +104,16 @@ def vouched_for(
 
 def _name(certificate: x509.Certificate, *, of_issuer: bool) -> str:
     """The name in the form in which RFC 5280 section 7.1 compares it, as the path builder does."""
-    name = certificate.issuer if of_issuer else certificate.subject
     try:
-        hashable: str = asn1_x509.Name.load(name.public_bytes()).hashable
+        return _comparable((certificate.issuer if of_issuer else certificate.subject).public_bytes())
     except (*UNREADABLE, LookupError, AttributeError, NotImplementedError):
         return ""  # made to break the reader: nobody's issuer, and nobody issued it
+
+
+@functools.lru_cache(maxsize=4096)
+def _comparable(name: bytes) -> str:
+    """Remembered, since the preparation of strings takes as long as checking a signature."""
+    hashable: str = asn1_x509.Name.load(name).hashable
     return hashable
 
 

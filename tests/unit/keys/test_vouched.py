@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography import x509
 
-from keys.vouched import vouched_for
+from keys.vouched import by_name, vouched_for
 from tests.support.pki import ISSUING, Pki, private_key
 
 
@@ -13,25 +13,28 @@ from tests.support.pki import ISSUING, Pki, private_key
 def test_a_chain_is_vouched_for_in_any_order_and_told_in_the_given_one(algorithm: str) -> None:
     pki = Pki(algorithm)
     seal = pki.seal().certificate
-    assert vouched_for([seal, pki.issuing.certificate], [pki.root.certificate]) == (seal, pki.issuing.certificate)
+    assert vouched_for([seal, pki.issuing.certificate], by_name([pki.root.certificate])) == (
+        seal,
+        pki.issuing.certificate,
+    )
 
 
 def test_a_chain_with_a_gap_is_not_vouched_for() -> None:
     pki = Pki()
-    assert vouched_for([pki.seal().certificate], [pki.root.certificate]) == ()
+    assert vouched_for([pki.seal().certificate], by_name([pki.root.certificate])) == ()
 
 
 def test_whoever_only_says_who_issued_it_is_not_vouched_for() -> None:
     pki = Pki()
     known = [pki.issuing.certificate]
-    assert vouched_for([pki.wrong_issuer().certificate, *known], [pki.root.certificate]) == tuple(known)
-    assert vouched_for([Pki(name="Other").root.certificate], [pki.root.certificate]) == ()
+    assert vouched_for([pki.wrong_issuer().certificate, *known], by_name([pki.root.certificate])) == tuple(known)
+    assert vouched_for([Pki(name="Other").root.certificate], by_name([pki.root.certificate])) == ()
 
 
 def test_a_weak_signature_vouches_for_nothing() -> None:
     pki = Pki()
     weak = pki.sha1_signed().certificate
-    assert vouched_for([pki.issuing.certificate, weak], [pki.root.certificate]) == (pki.issuing.certificate,)
+    assert vouched_for([pki.issuing.certificate, weak], by_name([pki.root.certificate])) == (pki.issuing.certificate,)
 
 
 def test_authorities_that_certify_each_other_vouch_for_nothing() -> None:
@@ -39,16 +42,16 @@ def test_authorities_that_certify_each_other_vouch_for_nothing() -> None:
     one, two = private_key("P-256", 800), private_key("P-256", 801)
     a, b = pki.authority("A", key=one), pki.authority("B", key=two)
     crossed = [pki.authority("A", issuer=b, key=one).certificate, pki.authority("B", issuer=a, key=two).certificate]
-    assert vouched_for(crossed, [pki.root.certificate]) == ()
+    assert vouched_for(crossed, by_name([pki.root.certificate])) == ()
 
 
 def test_one_certificate_given_twice_is_told_once() -> None:
     pki = Pki()
     twice: list[x509.Certificate] = [pki.issuing.certificate] * 2
-    assert vouched_for(twice, [pki.root.certificate]) == (pki.issuing.certificate,)
+    assert vouched_for(twice, by_name([pki.root.certificate])) == (pki.issuing.certificate,)
 
 
 def test_a_key_that_issues_nothing_here_vouches_for_nothing() -> None:
     pki = Pki()
     curve = pki.certificate("Odd root", issuer=None, key=private_key("secp256k1"), usage=ISSUING)
-    assert vouched_for([pki.issuing.certificate], [curve.certificate]) == ()
+    assert vouched_for([pki.issuing.certificate], by_name([curve.certificate])) == ()
