@@ -30,6 +30,10 @@ MAX_STEPS = 64
 MAX_NAMESAKES = 8
 """How many issuers of one name are tried for one certificate, when it is asked who vouches for it."""
 
+_USUAL_NAME_BYTES = 1024
+_NOBODY_ISSUED_IT, _NOBODYS_ISSUER = "\0issuer", "\0subject"
+"""What stands for a name that cannot be read: equal to none, and not to each other."""
+
 ByName = Mapping[str, Sequence[x509.Certificate]]
 
 
@@ -104,17 +108,21 @@ def vouched_for(certificates: Sequence[x509.Certificate], anchors: ByName) -> tu
 
 def _name(certificate: x509.Certificate, *, of_issuer: bool) -> str:
     """The name in the form in which RFC 5280 section 7.1 compares it, as the path builder does."""
+    written = (certificate.issuer if of_issuer else certificate.subject).public_bytes
     try:
-        return _comparable((certificate.issuer if of_issuer else certificate.subject).public_bytes())
-    except (*UNREADABLE, LookupError, AttributeError, NotImplementedError):
-        return ""  # made to break the reader: nobody's issuer, and nobody issued it
+        name = written()
+        return _remembered_name(name) if len(name) <= _USUAL_NAME_BYTES else _comparable(name)
+    except (*UNREADABLE, LookupError, AttributeError, NotImplementedError):  # made to break the reader
+        return _NOBODY_ISSUED_IT if of_issuer else _NOBODYS_ISSUER
 
 
-@functools.lru_cache(maxsize=4096)
 def _comparable(name: bytes) -> str:
-    """Remembered, since the preparation of strings takes as long as checking a signature."""
     hashable: str = asn1_x509.Name.load(name).hashable
     return hashable
+
+
+_remembered_name = functools.lru_cache(maxsize=4096)(_comparable)
+"""The preparation of a name takes as long as checking a signature. Long ones are not kept: anybody can send them."""
 
 
 def _is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

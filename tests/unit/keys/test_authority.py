@@ -57,7 +57,8 @@ def test_seal_of_every_algorithm_is_good(authority: DemonstrationAuthority, algo
 @pytest.mark.parametrize("algorithm", [KeyAlgorithm.RSA_2048, KeyAlgorithm.EC_P384])
 def test_authority_itself_may_be_of_another_algorithm(algorithm: KeyAlgorithm) -> None:
     authority = DemonstrationAuthority.in_memory(at=AT, algorithm=algorithm)
-    validate(authority, authority.issue_seal("H29", "City", at=AT).certificate, AT)
+    seal = authority.issue_seal("H29", "City", at=AT).certificate
+    assert validate(authority, seal, AT).certificates == (seal, authority.issuing, authority.root)
 
 
 def test_certificates_tell_their_role_and_agency(authority: DemonstrationAuthority) -> None:

@@ -170,7 +170,8 @@ def test_certificate_with_basic_constraints_of_no_ca_issues_nothing(pki: Pki) ->
 
 @pytest.mark.parametrize("usage", [key_usage("digital_signature"), key_usage("content_commitment"), SEALING])
 def test_either_of_the_two_usages_is_enough_for_a_seal(pki: Pki, usage: x509.KeyUsage) -> None:
-    validate(pki, pki.certificate("Usage", issuer=pki.issuing, usage=usage))
+    seal = pki.certificate("Usage", issuer=pki.issuing, usage=usage)
+    assert validate(pki, seal).certificates[0] == seal.certificate
 
 
 def test_authority_itself_seals_nothing(pki: Pki) -> None:
@@ -188,7 +189,8 @@ def sealing_with(pki: Pki, purpose: x509.ObjectIdentifier) -> MemoryKey:
 
 @pytest.mark.parametrize("purpose", [ExtendedKeyUsageOID.EMAIL_PROTECTION, x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")])
 def test_extended_key_usage_for_documents_is_accepted(pki: Pki, purpose: x509.ObjectIdentifier) -> None:
-    validate(pki, sealing_with(pki, purpose))
+    seal = sealing_with(pki, purpose)
+    assert validate(pki, seal).certificates[0] == seal.certificate
 
 
 @pytest.mark.parametrize(
@@ -577,7 +579,8 @@ def test_time_without_a_zone_is_refused(pki: Pki) -> None:
 
 
 def test_time_in_another_zone_is_the_same_moment(pki: Pki) -> None:
-    validate(pki, pki.seal(), NOW.astimezone(ZoneInfo("Asia/Ho_Chi_Minh")))
+    path = validate(pki, pki.seal(), NOW.astimezone(ZoneInfo("Asia/Ho_Chi_Minh")))
+    assert path.valid_from <= NOW <= path.valid_until
 
 
 # Anchors.

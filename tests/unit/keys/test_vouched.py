@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 
 from keys.vouched import by_name, vouched_for
@@ -55,3 +58,39 @@ def test_a_key_that_issues_nothing_here_vouches_for_nothing() -> None:
     pki = Pki()
     curve = pki.certificate("Odd root", issuer=None, key=private_key("secp256k1"), usage=ISSUING)
     assert vouched_for([pki.issuing.certificate], by_name([curve.certificate])) == ()
+
+
+def test_anchors_of_other_names_are_not_looked_at_however_many_there_are() -> None:
+    class OnlyByName(dict[str, list[x509.Certificate]]):
+        def __iter__(self) -> Iterator[str]:
+            raise AssertionError("all of them were looked at")
+
+    pki = Pki()
+    assert vouched_for([pki.issuing.certificate], OnlyByName(by_name([pki.root.certificate]))) == (
+        pki.issuing.certificate,
+    )
+
+
+def test_a_name_is_prepared_once_for_all_certificates_that_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    prepared: list[bytes] = []
+    load = asn1_x509.Name.load
+
+    def counted(name: bytes) -> asn1_x509.Name:
+        prepared.append(name)
+        return load(name)
+
+    pki = Pki(name="Prepared once")
+    seals = [pki.seal(f"H29.{number}").certificate for number in range(1, 20)]
+    monkeypatch.setattr(asn1_x509.Name, "load", counted)
+    assert len(vouched_for([*seals, pki.issuing.certificate], by_name([pki.root.certificate]))) == len(seals) + 1
+    assert prepared
+    assert len(prepared) == len(set(prepared))
+
+
+def test_a_name_that_cannot_be_read_issues_nothing_and_is_issued_by_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_name: bytes) -> str:
+        raise ValueError("broken")
+
+    pki = Pki()
+    monkeypatch.setattr("keys.vouched._remembered_name", refuse)
+    assert vouched_for([pki.issuing.certificate], by_name([pki.root.certificate])) == ()

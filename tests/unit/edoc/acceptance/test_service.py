@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
+from queue import Empty, SimpleQueue
 
 import pytest
 from sqlalchemy import Table, func, select
@@ -22,7 +24,7 @@ from edoc.acceptance.errors import (
     VerificationUnavailableError,
 )
 from edoc.acceptance.incoming import IN_MEMORY_BYTES, incoming_bytes, receive
-from edoc.acceptance.service import Acceptance
+from edoc.acceptance.service import JUDGED_ALONE_BYTES, Acceptance
 from edoc.acceptance.steps import AcceptanceStep
 from edoc.access.errors import MissingScopeError
 from edoc.access.tokens import Scope
@@ -401,6 +403,38 @@ def sequence_of(small: SmallExchange, code: str) -> list[int]:
             select(EventRow.agency_sequence).where(EventRow.agency_id == agency.id).order_by(EventRow.agency_sequence)
         )
         return list(rows.scalars())
+
+
+class HeldUp:
+    """An observer that lets nobody past the parsing of a message until it may."""
+
+    def __init__(self) -> None:
+        self.parsed: SimpleQueue[AcceptanceStep] = SimpleQueue()
+        self.may_go = threading.Event()
+
+    def reached(self, step: AcceptanceStep) -> None:
+        if step is AcceptanceStep.PARSED:
+            self.parsed.put(step)
+            assert self.may_go.wait(20)
+
+
+def test_small_messages_are_judged_one_at_a_time_and_a_large_one_waits_for_none(small: SmallExchange) -> None:
+    held = HeldUp()
+    acceptance = Acceptance(replace(small.exchange, observer=held))
+    large = attachment(b"%PDF-1.7\n" + bytes(JUDGED_ALONE_BYTES))
+    letters = (letter(1), letter(2), letter(3, attachments=(large,)))
+    messages = [small.sealed(each) for each in letters]
+    caller = small.caller(OFFICE, Scope.SEND)
+    with ThreadPoolExecutor(3) as pool:
+        sent = [pool.submit(acceptance.submit, incoming_bytes(message), caller) for message in messages]
+        try:
+            for _ in ("one of the small ones", "the large one"):
+                held.parsed.get(timeout=5)
+            with pytest.raises(Empty):
+                held.parsed.get(timeout=0.2)
+        finally:
+            held.may_go.set()
+        assert len({each.result(20).document_pk for each in sent}) == 3
 
 
 def test_conflicting_senders_at_once_end_with_one_document(small: SmallExchange) -> None:
