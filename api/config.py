@@ -69,6 +69,13 @@ class S3Lock(Enum):
     COMPLIANCE = "compliance"
 
 
+class CpuAffinity(Enum):
+    """Whether the processes of the service stay on one processor each."""
+
+    AUTO = "auto"
+    OFF = "off"
+
+
 def _absolute_home(home: Path) -> Path:
     return home.expanduser().absolute()
 
@@ -81,6 +88,18 @@ def _in_home(path: Path, info: ValidationInfo) -> Path:
 def _within(*names: str) -> Any:  # noqa: ANN401 - a field's default is typed as the field
     """The default of a path in the home folder."""
     return Field(default_factory=lambda data: Path(data["home"]).joinpath(*names))
+
+
+def _one_each() -> int:
+    """A process for each processor that this one may use, within reason."""
+    return min(max(len(usable_processors()), 2), 8)
+
+
+def usable_processors() -> tuple[int, ...]:
+    """The numbers of the processors that this process may run on; those of the machine where the system cannot say."""
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0)))
+    return tuple(range(os.cpu_count() or 1))
 
 
 HomePath = Annotated[Path, AfterValidator(_in_home)]
@@ -147,10 +166,12 @@ class Settings(BaseSettings):
     """The port to listen on; 0 for a free one."""
     public_url: str | None = Field(None, pattern=r"^https?://[^/?#\s]+[^?#\s]*$")
     """How clients reach the service, for links; None for the address of each request."""
-    workers: int = Field(3, ge=1, le=64)
+    workers: int = Field(default_factory=_one_each, ge=1, le=64)
     """Processes that serve requests."""
-    threads: int = Field(6, ge=1, le=256)
+    threads: int = Field(9, ge=1, le=256)
     """Threads in each of them."""
+    cpu_affinity: CpuAffinity = CpuAffinity.AUTO
+    """Whether each of these processes is bound to one processor where they can be spread evenly."""
     idle_timeout_seconds: int = Field(60, ge=5, le=3600)
     """Seconds for which a connection may be silent while a request is read or an answer is written."""
     stop_timeout_seconds: int = Field(30, ge=1, le=3600)

@@ -138,6 +138,14 @@ def test_secrets_show_neither_in_the_settings_nor_in_what_is_wrong_with_them(tmp
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("processors", "workers"), [(1, 2), (2, 2), (5, 5), (64, 8)])
+def test_there_is_a_process_for_each_processor_within_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processors: int, workers: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(processors)), raising=False)
+    assert load_settings(tmp_path).workers == workers
+
+
 def test_settings_do_not_change(tmp_path: Path) -> None:
     settings = load_settings(tmp_path)
     with pytest.raises(ValueError, match="frozen"):

@@ -1,0 +1,83 @@
+"""The processes of the service: where they run, and that one that is busy leaves new connections to the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from api.config import usable_processors
+from tests.support.homes import SENDER, Home, Service, make_home, service
+
+pytestmark = pytest.mark.integration
+
+PROCESSORS = usable_processors()
+needs_processors = pytest.mark.skipif(len(PROCESSORS) < 2, reason="a machine with one processor has nothing to share")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    return make_home(tmp_path_factory.mktemp("processes") / "home", wards=1)
+
+
+def bound_to(running: Service) -> dict[int, str]:
+    """The processors on which each of the processes that serve may run, as the kernel tells it."""
+    found = {}
+    for pid in running.worker_processes()[1:]:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+        found[pid] = next(line.split()[1] for line in lines if line.startswith("Cpus_allowed_list"))
+    return found
+
+
+@needs_processors
+def test_each_process_stays_on_a_processor_and_so_does_the_one_that_follows_it(home: Home) -> None:
+    everywhere = sorted(str(each) for each in PROCESSORS)
+    with service(home, EDOC_WORKERS=str(len(PROCESSORS))) as running:
+        before = wait_for(running, everywhere)
+        killed = next(iter(before))
+        os.kill(killed, signal.SIGKILL)
+        after = wait_for(running, everywhere, gone=killed)
+        [follower] = set(after) - set(before)
+        assert after[follower] == before[killed]
+        assert httpx.get(f"{running.url}/health/live", trust_env=False).is_success
+
+
+@needs_processors
+def test_the_kernel_decides_where_it_is_told_to(home: Home) -> None:
+    with service(home, EDOC_WORKERS=str(len(PROCESSORS)), EDOC_CPU_AFFINITY="off") as running:
+        assert len(set(bound_to(running).values())) == 1
+
+
+def test_a_busy_process_leaves_new_connections_to_the_others(home: Home) -> None:
+    with service(home, EDOC_WORKERS="2", EDOC_THREADS="1") as running, closing(half_a_request(home, running)):
+        time.sleep(0.5)
+        for _ in range(30):
+            assert httpx.get(f"{running.url}/health/live", trust_env=False, timeout=3).is_success
+
+
+def half_a_request(home: Home, running: Service) -> socket.socket:
+    """A connection that keeps one thread busy: the rest of its body does not come."""
+    parts = urlsplit(running.url)
+    connection = socket.create_connection((parts.hostname or "", parts.port or 0))
+    head = (
+        f"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {home.tokens[SENDER]}\r\n"
+        "Content-Type: application/xml\r\nContent-Length: 5000\r\n\r\n<edXML"
+    )
+    connection.sendall(head.encode())
+    return connection
+
+
+def wait_for(running: Service, everywhere: list[str], gone: int | None = None) -> dict[int, str]:
+    """Where the processes run, once there is one on each processor, without the one that is gone."""
+    stop = time.monotonic() + 30
+    while sorted((found := bound_to(running)).values()) != everywhere or gone in found:
+        assert time.monotonic() < stop, found
+        time.sleep(0.1)
+    return found

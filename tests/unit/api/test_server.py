@@ -1,0 +1,78 @@
+"""Where the processes of the service run, and which of them takes a new connection on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from api.config import CpuAffinity, load_settings
+from api.server import BoundWorker, least_used, processors_to_share
+
+
+@pytest.mark.parametrize(
+    ("workers", "usable", "shared"),
+    [
+        (2, (0, 1), (0, 1)),
+        (4, (0, 1), (0, 1)),
+        (2, (5, 7), (5, 7)),
+        (3, (0, 1), ()),
+        (1, (0, 1), ()),
+        (2, (0,), ()),
+        (2, (0, 1, 2, 3), ()),
+    ],
+)
+def test_processes_are_bound_where_they_can_be_spread_evenly(
+    tmp_path: Path, workers: int, usable: tuple[int, ...], shared: tuple[int, ...]
+) -> None:
+    assert processors_to_share(load_settings(tmp_path, workers=workers), usable) == shared
+
+
+def test_processes_are_not_bound_where_the_operator_says_so(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path, workers=2, cpu_affinity=CpuAffinity.OFF)
+    assert processors_to_share(settings, (0, 1)) == ()
+
+
+def test_a_process_goes_where_the_fewest_are_and_a_new_one_into_the_place_of_the_one_that_ended() -> None:
+    assert least_used((3, 4), ()) == 3
+    assert least_used((3, 4), (3,)) == 4
+    assert least_used((3, 4), (3, 4, 4)) == 3
+    assert least_used((), (None, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("connections", "kept_alive", "silent", "accepts"),
+    [(0, 0, 0, True), (3, 0, 0, True), (4, 0, 0, False), (9, 5, 0, False), (9, 5, 1, True), (50, 50, 0, False)],
+)
+def test_a_process_takes_connections_on_while_it_has_a_thread_for_them(
+    connections: int, kept_alive: int, silent: int, *, accepts: bool
+) -> None:
+    worker = worker_of(threads=4, most_connections=50)
+    worker.nr_conns = connections
+    worker.keepalived_conns.extend(range(kept_alive))
+    worker.pending_conns.extend(range(silent))
+    worker.wait_for_and_dispatch_events(0)
+    assert worker._accepting is accepts
+
+
+def test_a_process_that_is_being_stopped_takes_no_connections_on() -> None:
+    worker = worker_of(threads=4, most_connections=50)
+    worker.alive = False
+    worker.wait_for_and_dispatch_events(0)
+    assert worker._accepting is False
+
+
+def worker_of(*, threads: int, most_connections: int) -> BoundWorker:
+    """A process as gunicorn has it before its loop, with a listener and a poller that take what they are told."""
+    settings = SimpleNamespace(threads=threads, worker_connections=most_connections, worker_tmp_dir=None)
+    worker = BoundWorker.__new__(BoundWorker)
+    listener = SimpleNamespace(setblocking=lambda _: None)
+    poller = SimpleNamespace(register=lambda *_: None, unregister=lambda *_: None, select=lambda _: [])
+    state = {
+        "cfg": settings, "worker_connections": most_connections, "nr_conns": 0, "alive": True, "_accepting": False,
+        "sockets": [listener], "poller": poller, "keepalived_conns": [], "pending_conns": [],
+    }  # fmt: skip
+    for name, value in state.items():
+        setattr(worker, name, value)
+    return worker
