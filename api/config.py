@@ -168,7 +168,7 @@ class Settings(BaseSettings):
     """How clients reach the service, for links; None for the address of each request."""
     workers: int = Field(default_factory=_one_each, ge=1, le=64)
     """Processes that serve requests."""
-    threads: int = Field(9, ge=1, le=256)
+    threads: int = Field(8, ge=1, le=256)
     """Threads in each of them."""
     cpu_affinity: CpuAffinity = CpuAffinity.AUTO
     """Whether each of these processes is bound to one processor where they can be spread evenly."""

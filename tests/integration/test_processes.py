@@ -1,10 +1,13 @@
-"""The processes of the service: where they run, and that one that is busy leaves new connections to the others."""
+"""The processes of the service: where they run, what they keep, and that a busy one leaves connections to others."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -14,12 +17,37 @@ import httpx
 import pytest
 
 from api.config import usable_processors
+from api.server import HEAPS
 from tests.support.homes import SENDER, Home, Service, make_home, service
 
 pytestmark = pytest.mark.integration
 
+ROOT = Path(__file__).parents[2]
 PROCESSORS = usable_processors()
 needs_processors = pytest.mark.skipif(len(PROCESSORS) < 2, reason="a machine with one processor has nothing to share")
+HEAPS_OF_THREADS = """
+import ctypes, sys, threading
+from api import server
+if sys.argv[2] == "bounded":
+    server._bound_heaps()
+libc = ctypes.CDLL(None)
+libc.malloc.restype = ctypes.c_void_p
+together = threading.Barrier(16)
+def work():
+    together.wait()
+    for _ in range(100):
+        libc.malloc(5000)
+    together.wait()
+threads = [threading.Thread(target=work) for _ in range(16)]
+for each in threads: each.start()
+for each in threads: each.join()
+libc.fopen.restype = ctypes.c_void_p
+libc.fclose.argtypes = [ctypes.c_void_p]
+libc.malloc_info.argtypes = [ctypes.c_int, ctypes.c_void_p]
+file = libc.fopen(sys.argv[1].encode(), b"w")
+libc.malloc_info(0, file)
+libc.fclose(file)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +109,16 @@ def wait_for(running: Service, everywhere: list[str], gone: int | None = None) -
         assert time.monotonic() < stop, found
         time.sleep(0.1)
     return found
+
+
+@pytest.mark.skipif(not hasattr(ctypes.CDLL(None), "malloc_info"), reason="no glibc: there are no heaps to bound")
+def test_the_threads_of_a_process_share_two_heaps(tmp_path: Path) -> None:
+    assert heaps_of(tmp_path, "bounded") == HEAPS
+    assert heaps_of(tmp_path, "free") > HEAPS
+
+
+def heaps_of(folder: Path, how: str) -> int:
+    """How many heaps a program with sixteen busy threads has, as glibc tells it."""
+    told = folder / how
+    subprocess.run([sys.executable, "-c", HEAPS_OF_THREADS, str(told), how], cwd=ROOT, check=True)
+    return told.read_text(encoding="ascii").count("<heap nr=")
