@@ -10,13 +10,11 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -132,9 +130,9 @@ class Bench:
         say(f"  with schema, rules and decoding      {1 / whole:10.0f}/s   {least / whole:.2f} of the floor")
 
     def _acceptance(self, running: Service, case: Case) -> None:
-        with self._letters(case) as files:
-            least = self._floor(case, files)
-            ours = self._load(running, files)
+        files = self._letters(case)
+        least = self._floor(case, files)
+        ours = self._load(running, files)
         say(
             f"{case.name:38}{ours.per_second:12.0f}{ours.cpu_milliseconds:9.1f}"
             f"{least.per_second:10.0f}{least.cpu_milliseconds:9.1f}{ours.per_second / least.per_second:8.2f}"
@@ -143,12 +141,11 @@ class Bench:
     def _floor(self, case: Case, files: list[Path]) -> Rate:
         messages = [file.read_bytes() for file in files[: min(len(files), 300)]]
         key = floor.signer_key(messages[0])
-        with scratch(self._folder) as folder:
-            least = floor.Floor(folder)
-            began, cpu = time.perf_counter(), time.process_time()
-            for message in messages:
-                least.accept(message, case.recipients, key)
-            seconds, used = time.perf_counter() - began, time.process_time() - cpu
+        least = floor.Floor(self._new_folder())
+        began, cpu = time.perf_counter(), time.process_time()
+        for message in messages:
+            least.accept(message, case.recipients, key)
+        seconds, used = time.perf_counter() - began, time.process_time() - cpu
         return Rate(len(messages) / seconds, used / len(messages) * 1000)
 
     def _load(self, running: Service, files: list[Path]) -> Rate:
@@ -161,8 +158,7 @@ class Bench:
         return Rate(len(files) / seconds, (cpu_seconds(running) - before) / len(files) * 1000)
 
     def _warm_up(self, running: Service) -> None:
-        with self._letters(Case(10 * KIB, 3, 100)) as files:
-            self._load(running, files)
+        self._load(running, self._letters(Case(10 * KIB, 3, 100)))
 
     def _one_to_all(self, running: Service) -> None:
         times = sorted(self._time_one(running, self._letter(Case(10 * KIB, WARDS, 1))) for _ in range(15))
@@ -203,13 +199,20 @@ class Bench:
         content = b"%PDF-1.7\n" + os.urandom(case.attachment_bytes - 9)
         return b"".join(self._home.letter(self._number, case.recipients, content).encoded_chunks())
 
-    @contextmanager
-    def _letters(self, case: Case) -> Iterator[list[Path]]:
-        with scratch(self._folder) as folder:
-            files = [folder / f"{number:06d}.edxml" for number in range(case.count)]
-            for file in files:
-                file.write_bytes(self._letter(case))
-            yield files
+    def _letters(self, case: Case) -> list[Path]:
+        folder = self._new_folder()
+        files = [folder / f"{number:06d}.edxml" for number in range(case.count)]
+        for file in files:
+            file.write_bytes(self._letter(case))
+        return files
+
+    def _new_folder(self) -> Path:
+        """A folder that stays until all is measured.
+
+        ext4 without a journal looks at each file that was removed in the last minutes whenever it makes a new one:
+        removing what a case wrote would slow the next one down, by a tenth and more.
+        """
+        return Path(tempfile.mkdtemp(dir=self._folder))
 
 
 @dataclass(frozen=True)
@@ -267,16 +270,6 @@ def best_of(*actions: Callable[[], None], rounds: int = 7, repeats: int = 150) -
                 action()
             best[number] = min(best[number], (time.process_time() - began) / repeats)
     return best
-
-
-@contextmanager
-def scratch(parent: Path) -> Iterator[Path]:
-    """A folder that is gone afterwards."""
-    folder = Path(tempfile.mkdtemp(dir=parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder)
 
 
 def cpu_seconds(running: Service) -> float:
