@@ -18,13 +18,15 @@ import socket
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from selectors import EVENT_READ
 from typing import Any, Final
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 from gunicorn.config import Config
 from gunicorn.glogging import Logger
-from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from api.app import create_app
 from api.bootstrap import Program, build_program
@@ -103,6 +105,22 @@ class BoundWorker(ThreadWorker):  # type: ignore[misc]
         if self.alive:
             self.set_accept_enabled(self.nr_conns < self.worker_connections)
         super().wait_for_and_dispatch_events(timeout)
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Give a connection to a thread; a new one when it has sent something: one that waits serves nobody."""
+        if conn.initialized or conn.data_ready:
+            super().enqueue_req(conn)
+            return
+        conn.sock.setblocking(False)
+        conn.set_timeout()
+        self.pending_conns.append(conn)
+        self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
+
+    def _cap_keepalive(self, deadline: float) -> None:
+        """On the way to the end, wait for silent connections no longer than for those that are kept alive."""
+        super()._cap_keepalive(deadline)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, deadline)
 
     @property
     def in_work(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -90,10 +91,31 @@ def test_a_busy_process_leaves_new_connections_to_the_others(home: Home) -> None
             assert httpx.get(f"{running.url}/health/live", trust_env=False, timeout=3).is_success
 
 
+def test_connections_on_which_nothing_comes_keep_no_thread(home: Home) -> None:
+    with service(home, EDOC_WORKERS="2", EDOC_THREADS="1") as running, contextlib.ExitStack() as silent:
+        for _ in range(12):
+            silent.enter_context(closing(connect(running)))
+        time.sleep(0.5)
+        assert httpx.get(f"{running.url}/health/live", trust_env=False, timeout=3).is_success
+
+
+def test_connections_on_which_nothing_comes_do_not_hold_the_end_up(home: Home) -> None:
+    with service(home) as running, contextlib.ExitStack() as silent:
+        for _ in range(4):
+            silent.enter_context(closing(connect(running)))
+        time.sleep(0.5)
+        running.process.terminate()
+        assert running.process.wait(8) == 0
+
+
+def connect(running: Service) -> socket.socket:
+    parts = urlsplit(running.url)
+    return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30)
+
+
 def half_a_request(home: Home, running: Service) -> socket.socket:
     """A connection that keeps one thread busy: the rest of its body does not come."""
-    parts = urlsplit(running.url)
-    connection = socket.create_connection((parts.hostname or "", parts.port or 0))
+    connection = connect(running)
     head = (
         f"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {home.tokens[SENDER]}\r\n"
         "Content-Type: application/xml\r\nContent-Length: 5000\r\n\r\n<edXML"
