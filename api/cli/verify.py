@@ -14,7 +14,8 @@ import click
 
 from api.cli.command import EdocCommand
 from api.cli.errors import ExitCode
-from api.cli.language import Text
+from api.cli.findings import meaning, remedy
+from api.cli.language import Language, Text
 from api.cli.moments import Moment, shown
 from api.cli.output import Branch, Mark, Output
 
@@ -57,25 +58,6 @@ _CHECKS: Final = {
     "exchange_identity": Text("Dựa vào đâu để nhận ra trục", "What tells who the exchange is"),
     "time": Text("Thời điểm kiểm tra", "The time of the verdict"),
 }
-_WRONG: Final = {
-    "format": "tệp hỏng, hoặc không phải tệp của trục liên thông",
-    "presence": "tệp này không có trong gói: đã bị lấy ra, hoặc chưa từng được đưa vào; hãy lấy lại gói từ trục",
-    "container_seal": "gói đã bị sửa sau khi trục ký, hoặc không phải do trục ký",
-    "message_seal": "không có chữ ký, chữ ký không hợp lệ, hoặc nội dung đã bị sửa sau khi ký",
-    "message_sender": "người ký không phải là cơ quan ghi trong văn bản",
-    "attachment": "tệp đính kèm không phải là tệp trong thông điệp đã ký",
-    "evidence_seal": "chứng cứ đã bị sửa, hoặc không phải do trục cấp",
-    "evidence_link": "chuỗi chứng cứ bị đứt: có phần bị sửa hoặc bị mất",
-    "status_seal": "thông điệp trạng thái đã bị sửa, hoặc chữ ký không có hay không hợp lệ",
-    "status_link": "trạng thái không thuộc về văn bản này",
-    "completeness": "thiếu hoặc thừa tệp",
-    "time": "không biết thời điểm",
-}
-"""What a failed check means in Vietnamese; in English the check itself says it."""
-_NOTED: Final = {
-    "exchange_identity": "không có danh sách tin cậy: chỉ dựa vào chính chứng thư số để nhận ra chữ ký của trục",
-}
-"""The same of what is only noted."""
 _FACTS: Final = {
     "document_id": Text("Mã văn bản", "DocumentId"),
     "code": Text("Số, ký hiệu", "Number"),
@@ -196,14 +178,14 @@ def _show_reasons(output: Output, report: AuditReport, *, everything: bool) -> N
             shown_now = alike if everything else alike[:MAX_LISTED]
             for check in shown_now:
                 output.line(f"{check.subject}: {_reason(output, check)}", mark=_MARKS[outcome])
-            remedies = dict.fromkeys(check.remedy for check in shown_now if check.remedy)
+            remedies = dict.fromkeys(_remedy(output, check) for check in shown_now)
             if len(alike) > len(shown_now):
                 more = Text(
                     "và {count} lỗi cùng loại (--all để xem hết)", "and {count} more of this kind (--all lists them)"
                 )
                 output.line(output.say(more, count=len(alike) - len(shown_now)), indent=4)
-            for remedy in remedies:
-                output.line(f"→ {remedy}", indent=4)
+            for advice in filter(None, remedies):
+                output.line(f"→ {advice}", indent=4)
 
 
 def _show_facts(output: Output, report: AuditReport) -> None:
@@ -282,7 +264,9 @@ def _leaf(output: Output, check: Check, most: int = MAX_REASON) -> Branch:
 
 
 def _reason(output: Output, check: Check) -> str:
-    meanings = {"bad": _WRONG, "note": _NOTED}.get(check.outcome.value, {})
-    meaning = Text(meanings.get(check.name.value, ""), "")
-    said = output.say(meaning)
+    said = meaning(check) if output.language is Language.VIETNAMESE else None
     return f"{said} ({check.reason})" if said else check.reason
+
+
+def _remedy(output: Output, check: Check) -> str | None:
+    return remedy(check) if output.language is Language.VIETNAMESE else check.remedy

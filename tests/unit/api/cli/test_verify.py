@@ -81,10 +81,13 @@ def test_a_file_taken_out_is_named_as_missing_in_the_first_finding(
             if each.filename != crl:
                 other.writestr(each, archive.read(each))
     call = ["verify", str(tmp_path / "x.asice"), "--trust", city.trust]
-    for language, said in (("en", "it is missing from the container"), ("vi", "tệp này không có trong gói")):
+    for language, said, remedy in (
+        ("en", "it is missing from the container", "get the export again from the exchange"),
+        ("vi", "tệp này không có trong gói", "lấy lại gói từ trục"),
+    ):
         findings = edoc(*call, "--lang", language, code=1).stdout.split("\n\n")[1]
         assert findings.startswith(f"✗ {crl}: {said}")
-        assert "get the export again from the exchange" in findings
+        assert findings.splitlines()[1].startswith(f"    → {remedy}")
         assert "leads out" not in findings
 
 

@@ -1,0 +1,128 @@
+"""What the checks of an audit mean to a Vietnamese reader, and what helps: in English the checks say it themselves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from edoc.audit.model import Check
+
+_SEAL_HOLDS: Final = "chữ ký hợp lệ"
+_SEAL_UNDECIDED: Final = "chưa đủ căn cứ để kết luận về chữ ký"
+_GET_AGAIN: Final = "lấy lại gói từ trục; nếu vẫn như vậy, trục phải giải thích"
+_PROVE_THE_TIME: Final = (
+    "biên nhận của trục hoặc gói chứng cứ cho biết văn bản được tiếp nhận lúc nào: hãy kiểm tra chúng; nếu nhờ đó"
+    " chứng minh được chữ ký đã có trước khi {end} thì kiểm tra lại bằng --at vào lúc trước đó; nếu không thì không tin"
+)
+_SIGN_AGAIN: Final = "đề nghị bên ký ký lại bằng con dấu còn hiệu lực"
+_NOT_THIS_COPY: Final = "lấy lại bản gốc từ bên ký; không dùng bản này"
+
+MEANINGS: Final = {
+    "good": {
+        "container_seal": _SEAL_HOLDS,
+        "message_seal": _SEAL_HOLDS,
+        "message_sender": "đúng là của cơ quan gửi",
+        "attachment": "đúng là tệp trong thông điệp đã ký",
+        "evidence_seal": _SEAL_HOLDS,
+        "evidence_link": "nối đúng vào chuỗi",
+        "status_seal": _SEAL_HOLDS,
+        "status_link": "đúng là về văn bản này",
+        "completeness": "đủ",
+    },
+    "bad": {
+        "format": "tệp hỏng, hoặc không phải tệp của trục liên thông",
+        "presence": "tệp này không có trong gói: đã bị lấy ra, hoặc chưa từng được đưa vào",
+        "container_seal": "gói đã bị sửa sau khi trục ký, hoặc không phải do trục ký",
+        "message_seal": "không có chữ ký, chữ ký không hợp lệ, hoặc nội dung đã bị sửa sau khi ký",
+        "message_sender": "người ký không phải là cơ quan ghi trong văn bản",
+        "attachment": "tệp đính kèm không phải là tệp trong thông điệp đã ký",
+        "evidence_seal": "chứng cứ đã bị sửa, hoặc không phải do trục cấp",
+        "evidence_link": "chuỗi chứng cứ bị đứt: có phần bị sửa hoặc bị mất",
+        "status_seal": "thông điệp trạng thái đã bị sửa, hoặc chữ ký không có hay không hợp lệ",
+        "status_link": "trạng thái không thuộc về văn bản này",
+        "completeness": "thiếu hoặc thừa tệp",
+    },
+    "indeterminate": {
+        "format": "không kết luận được về tệp này",
+        "container_seal": _SEAL_UNDECIDED,
+        "message_seal": _SEAL_UNDECIDED,
+        "message_sender": "chưa có chữ ký nào đạt, nên chưa chứng minh được văn bản là của cơ quan gửi",
+        "evidence_seal": _SEAL_UNDECIDED,
+        "status_seal": _SEAL_UNDECIDED,
+    },
+    "note": {
+        "exchange_identity": "không có danh sách tin cậy: chỉ dựa vào chính chứng thư số để nhận ra chữ ký của trục",
+        "time": "chữ ký được xét vào thời điểm mà trục nêu; chưa có dấu thời gian độc lập xác nhận",
+    },
+}
+"""By outcome and check."""
+
+REMEDIES_OF_SEALS: Final = {
+    "FORMAT_FAILURE": "đề nghị bên ký gửi lại bản có chữ ký đúng định dạng",
+    "HASH_FAILURE": _NOT_THIS_COPY,
+    "SIG_CRYPTO_FAILURE": _NOT_THIS_COPY,
+    "REVOKED": f"không tin: đã ký sau khi chứng thư số bị thu hồi; {_SIGN_AGAIN}",
+    "EXPIRED": f"không tin: đã ký sau khi chứng thư số hết hạn; {_SIGN_AGAIN}",
+    "NOT_YET_VALID": f"không tin: đã ký trước khi chứng thư số có hiệu lực; {_SIGN_AGAIN}",
+    "SIG_CONSTRAINTS_FAILURE": "đề nghị bên ký ký lại đúng và đủ những phần mà chữ ký phải bao gồm",
+    "CHAIN_CONSTRAINTS_FAILURE": "chứng thư số không được cấp để ký như vậy; đề nghị ký lại bằng chứng thư số phù hợp",
+    "CERTIFICATE_CHAIN_GENERAL_FAILURE": "xem lại chứng thư số và danh sách thu hồi (CRL) mà bạn tin, rồi kiểm tra lại",
+    "CRYPTO_CONSTRAINTS_FAILURE": "đề nghị bên ký ký lại bằng thuật toán và khóa đủ mạnh",
+    "POLICY_PROCESSING_ERROR": "báo cho người vận hành trục",
+    "TIMESTAMP_ORDER_FAILURE": "các mốc thời gian mâu thuẫn nhau; yêu cầu trục giải thích",
+    "NO_SIGNING_CERTIFICATE_FOUND": "đề nghị bên ký gửi lại bản có kèm chứng thư số đã ký",
+    "NO_CERTIFICATE_CHAIN_FOUND": (
+        "nếu có căn cứ để tin tổ chức đã cấp chứng thư số, hãy thêm chứng thư gốc của họ, lấy bằng đường tin cậy,"
+        " vào những gì bạn tin rồi kiểm tra lại; nếu không thì không tin"
+    ),
+    "REVOKED_NO_POE": _PROVE_THE_TIME.format(end="chứng thư số bị thu hồi"),
+    "OUT_OF_BOUNDS_NO_POE": _PROVE_THE_TIME.format(end="chứng thư số hết hạn"),
+    "CRYPTO_CONSTRAINTS_FAILURE_NO_POE": _PROVE_THE_TIME.format(end="thuật toán bị coi là yếu"),
+    "NO_POE": _PROVE_THE_TIME.format(end="có nghi vấn"),
+    "TRY_LATER": "thêm danh sách thu hồi (CRL) còn hạn vào những gì bạn tin, rồi kiểm tra lại",
+    "SIGNED_DATA_NOT_FOUND": "lấy lại bản đầy đủ: có phần đã ký mà không có trong tệp",
+    "GENERIC": "xem chi tiết trong ngoặc; nếu không rõ, hỏi người vận hành trục",
+}
+"""By the sub-indication of EN 319 102-1 with which a seal did not pass."""
+
+REMEDIES: Final = {
+    "bad": {
+        "format": "lấy lại tệp đúng từ nơi đã gửi; nếu vẫn như vậy, nơi đó phải giải thích",
+        "presence": "lấy lại gói từ trục; gói thiếu tệp thì không chứng minh được gì về tệp ấy",
+        "container_seal": "lấy lại gói từ trục, và chỉ tin gói nguyên vẹn mà chính trục đã ký",
+        "message_seal": "đề nghị cơ quan gửi gửi bản có ký số",
+        "message_sender": "không tin; hãy hỏi lại cơ quan ghi trong văn bản",
+        "attachment": _GET_AGAIN,
+        "evidence_seal": "chỉ tin những gì chính trục đã ký",
+        "evidence_link": _GET_AGAIN,
+        "status_seal": "đề nghị cơ quan báo trạng thái gửi bản có ký số",
+        "status_link": _GET_AGAIN,
+        "completeness": _GET_AGAIN,
+    },
+    "indeterminate": {
+        "format": (
+            "đặt danh sách tin cậy vào thư mục tin cậy cùng chứng thư số của nơi lập nó;"
+            " `edoc keys show` cho biết nó có hiệu lực không"
+        ),
+        "container_seal": "kiểm tra lại vào lúc đó là con dấu của trục, nếu chứng minh được gói có từ lúc ấy",
+        "message_sender": "xem kết quả kiểm tra chữ ký",
+        "evidence_seal": "kiểm tra lại vào lúc đó là con dấu của trục, nếu chứng minh được chứng cứ có từ lúc ấy",
+    },
+}
+"""By outcome and check, where no seal's sub-indication says more; of an export's own seal nobody can ask another."""
+
+
+def meaning(check: Check) -> str | None:
+    """What a check has shown; None where only its own words tell it."""
+    return MEANINGS[check.outcome.value].get(check.name.value)
+
+
+def remedy(check: Check) -> str | None:
+    """What helps; None where nothing needs to. The check's own words where there are no others."""
+    if check.remedy is None:
+        return None
+    outcome, name = check.outcome.value, check.name.value
+    sub_indication = check.report.sub_indication if check.report is not None else None
+    if sub_indication is not None and (outcome, name) != ("bad", "container_seal"):
+        return REMEDIES_OF_SEALS[sub_indication.value]
+    return REMEDIES.get(outcome, {}).get(name, check.remedy)
