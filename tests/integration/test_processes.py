@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -18,7 +20,7 @@ import httpx
 import pytest
 
 from api.config import usable_processors
-from api.server import HEAPS
+from api.processes import HEAPS
 from tests.support.homes import SENDER, Home, Service, make_home, service
 
 pytestmark = pytest.mark.integration
@@ -28,9 +30,9 @@ PROCESSORS = usable_processors()
 needs_processors = pytest.mark.skipif(len(PROCESSORS) < 2, reason="a machine with one processor has nothing to share")
 HEAPS_OF_THREADS = """
 import ctypes, sys, threading
-from api import server
+from api import processes
 if sys.argv[2] == "bounded":
-    server._bound_heaps()
+    processes._bound_heaps()
 libc = ctypes.CDLL(None)
 libc.malloc.restype = ctypes.c_void_p
 together = threading.Barrier(16)
@@ -97,6 +99,100 @@ def test_connections_on_which_nothing_comes_keep_no_thread(home: Home) -> None:
             silent.enter_context(closing(connect(running)))
         time.sleep(0.5)
         assert httpx.get(f"{running.url}/health/live", trust_env=False, timeout=3).is_success
+
+
+HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+SLOW = {
+    "heads": HEAD + b"X-A: ",
+    "bodies that nobody reads": b"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 900000\r\n\r\n<edXML",
+    "ends": HEAD + b"Connection: close\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("what", SLOW)
+def test_clients_that_are_slow_with_something_keep_no_thread(home: Home, what: str) -> None:
+    with service(home, EDOC_WORKERS="2", EDOC_THREADS="1") as running, contextlib.ExitStack() as stack:
+        slow = [stack.enter_context(closing(connect(running))) for _ in range(12)]
+        for each in slow:
+            each.sendall(SLOW[what])
+        for _ in range(4):
+            for each in slow:
+                with contextlib.suppress(OSError):  # closed by now
+                    each.sendall(b"a")
+            began = time.monotonic()
+            assert httpx.get(f"{running.url}/health/live", trust_env=False, timeout=10).is_success
+            assert time.monotonic() - began < 4
+
+
+def test_a_head_that_comes_in_pieces_is_served_when_it_is_whole(single: Service) -> None:
+    with closing(connect(single)) as connection:
+        for piece in (HEAD[:10], HEAD[10:30], HEAD[30:], b"\r", b"\n"):
+            connection.sendall(piece)
+            time.sleep(0.2)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_requests_sent_ahead_are_served_one_after_the_other(single: Service) -> None:
+    request = HEAD + b"\r\n"
+    with closing(connect(single)) as connection:
+        connection.sendall(request * 2 + request[:20])
+        answers = b""
+        while answers.count(b"HTTP/1.1 200") < 2:
+            answers += connection.recv(4096)
+        time.sleep(0.2)
+        connection.sendall(request[20:])
+        while answers.count(b"HTTP/1.1 200") < 3:
+            answers += connection.recv(4096)
+
+
+def test_a_client_that_ends_within_a_head_is_left_at_once(single: Service) -> None:
+    with closing(connect(single)) as connection:
+        connection.sendall(HEAD)
+        connection.shutdown(socket.SHUT_WR)
+        began = time.monotonic()
+        while connection.recv(4096):
+            pass
+        assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (HEAD + b"X-A: " + b"a" * 40_000, 431),
+        (HEAD + b"X-A: " + b"a" * 10_000 + b"\r\n\r\n", 431),
+        (b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", 414),
+        (HEAD + b"Content-Length: -5\r\n\r\n", 400),
+        (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
+        (HEAD + b"Transfer-Encoding: x-own, chunked\r\n\r\n", 501),
+        (b"\x16\x03\x01 a TLS client\r\n\r\n", 400),
+    ],
+)
+def test_what_is_no_request_is_refused_with_a_problem(single: Service, head: bytes, status: int) -> None:
+    with closing(connect(single)) as connection:
+        connection.sendall(head)
+        answer = b""
+        while data := connection.recv(4096):
+            answer += data
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"application/problem+json" in head
+    problem = json.loads(body)
+    assert problem["status"] == status
+    assert {"type", "title", "detail", "remedy"} <= set(problem)
+
+
+def test_a_body_that_is_refused_unread_does_not_lose_its_answer(single: Service) -> None:
+    with closing(connect(single)) as connection:
+        connection.sendall(SLOW["bodies that nobody reads"])
+        connection.sendall(b"a" * 600_000)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 401")
+
+
+@pytest.fixture(scope="module")
+def single(home: Home) -> Iterator[Service]:
+    """A service of one process and one thread."""
+    with service(home, EDOC_WORKERS="1", EDOC_THREADS="1") as running:
+        yield running
 
 
 def test_connections_on_which_nothing_comes_do_not_hold_the_end_up(home: Home) -> None:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from api.config import CpuAffinity, load_settings
-from api.server import BoundWorker, least_used, processors_to_share
+from api.processes import GRACE_SECONDS, BoundWorker, PacedSocket, least_used, processors_to_share
+
+if TYPE_CHECKING:
+    import socket
 
 
 @pytest.mark.parametrize(
@@ -63,6 +67,37 @@ def test_a_process_that_is_being_stopped_takes_no_connections_on() -> None:
     assert worker._accepting is False
 
 
+class SlowSocket:
+    """A socket on which so many bytes come with each wait of so many seconds."""
+
+    def __init__(self, count: int, seconds: float) -> None:
+        self.count, self.seconds, self.now = count, seconds, 0.0
+
+    def recv(self, size: int) -> bytes:
+        self.now += self.seconds
+        return b"a" * min(size, self.count)
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1, 1), (1, 29), (1000, 1), (0, 10)])
+def test_a_body_that_comes_too_slowly_is_an_end(count: int, seconds: float) -> None:
+    slow = SlowSocket(count, seconds)
+    paced = PacedSocket(cast("socket.socket", slow), clock=lambda: slow.now)
+    with pytest.raises(TimeoutError, match=r"bytes came in \d+ seconds"):
+        read_all(paced, 100_000)
+    assert slow.now > GRACE_SECONDS
+
+
+@pytest.mark.parametrize(("count", "seconds"), [(1024, 1), (8192, 8), (8192, 0.001)])
+def test_a_body_that_comes_at_the_least_rate_is_read_to_its_end(count: int, seconds: float) -> None:
+    slow = SlowSocket(count, seconds)
+    paced = PacedSocket(cast("socket.socket", slow), clock=lambda: slow.now)
+    assert read_all(paced, 5000) == 5000 * count
+
+
+def read_all(paced: PacedSocket, times: int) -> int:
+    return sum(len(paced.recv(8192)) for _ in range(times))
+
+
 def worker_of(*, threads: int, most_connections: int) -> BoundWorker:
     """A process as gunicorn has it before its loop, with a listener and a poller that take what they are told."""
     settings = SimpleNamespace(threads=threads, worker_connections=most_connections, worker_tmp_dir=None)
@@ -71,7 +106,7 @@ def worker_of(*, threads: int, most_connections: int) -> BoundWorker:
     poller = SimpleNamespace(register=lambda *_: None, unregister=lambda *_: None, select=lambda _: [])
     state = {
         "cfg": settings, "worker_connections": most_connections, "nr_conns": 0, "alive": True, "_accepting": False,
-        "sockets": [listener], "poller": poller, "keepalived_conns": [], "pending_conns": [],
+        "sockets": [listener], "poller": poller, "keepalived_conns": [], "pending_conns": [], "_lingering": [],
     }  # fmt: skip
     for name, value in state.items():
         setattr(worker, name, value)
