@@ -1,4 +1,4 @@
-"""Options whose values are the codes of a list of the format; the list is read when a value is given."""
+"""Kinds of values of options: codes of a list of the format, which is read when a value is given; identifiers; text."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ class DocumentTypeName(click.ParamType[str]):
         if found is None:
             self.fail(f"{value!r} is not one of {', '.join(type_names())}", param, ctx)
         return found
+
+
+class TextLine(click.ParamType[str]):
+    """Text that is kept or sent as it is given, and hence may hold no control characters."""
+
+    name = "text"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text."""
+        from edoc.plain_text import unfit_character
+
+        text = str(value)
+        if found := unfit_character(text):
+            self.fail(f"{text!r} has {found} in it, which is no character of a text; leave it out", param, ctx)
+        return text
 
 
 class DocumentIdentifier(click.ParamType[str]):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 
-from api.cli.choices import CONSIGNED, DocumentIdentifier, StatusCode
+from api.cli.choices import CONSIGNED, DocumentIdentifier, StatusCode, TextLine
 from api.cli.command import EdocCommand
 from api.cli.errors import CliError, ExitCode, Problem, usage_error
 from api.cli.language import Text
@@ -33,8 +33,8 @@ _WRONG_QUERY: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABL
 @click.option("--state", type=StatusCode(CONSIGNED), help="Only this state: consigned, or a code such as 03.")
 @click.option("--since", type=Moment(), help="Only what came at this time or later.")
 @click.option("--until", type=Moment(), help="Only what came before this time.")
-@click.option("--type", help="Only this document type, such as Giấy mời.")
-@click.option("--sender", help="Only from the agency of this code.")
+@click.option("--type", type=TextLine(), help="Only this document type, such as Giấy mời.")
+@click.option("--sender", type=TextLine(), help="Only from the agency of this code.")
 @click.option("--priority", type=click.IntRange(0, 4), help="Only of this urgency: 0 normal to 3 express.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="Most lines.")
 def inbox(

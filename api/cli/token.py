@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from api.cli.choices import TextLine
 from api.cli.command import EdocGroup
 from api.cli.directory import database
 from api.cli.language import Text
@@ -28,7 +29,7 @@ def token() -> None:
 @home_option
 @click.argument("code")
 @click.option("--scope", "scopes", type=click.Choice(_SCOPES), multiple=True, help="A right; else send, receive.")
-@click.option("--label", default="", help="What it is for, to know it again in the list.")
+@click.option("--label", type=TextLine(), default="", help="What it is for, to know it again in the list.")
 @click.option("--days", type=click.IntRange(1, 3650), default=365, show_default=True, help="Days of validity.")
 @click.option("--out", type=click.Path(path_type=Path), help="A new file (mode 0600) for it; else standard output.")
 def create(

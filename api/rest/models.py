@@ -6,12 +6,29 @@ Answers are made from the services' values by their attributes, so that a field 
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
+from edoc.plain_text import unfit_character
+
+
+def _checked_line(text: str) -> str:
+    found = unfit_character(text)
+    if found is not None:
+        raise PydanticCustomError(
+            CONTROL_CHARACTER, "the text has the control character {character} in it", {"character": found}
+        )
+    return text
+
+
+CONTROL_CHARACTER: Final = "control_character"
+"""The rule that a line of text breaks."""
+Line = Annotated[str, AfterValidator(_checked_line)]
+"""Text of a query, which no database must get to see with control characters in it."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 
 SHA256_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -58,7 +75,7 @@ class DigestPath(DocumentPath):
 class Paging(Input):
     """One page of a list."""
 
-    cursor: str | None = Field(None, description="Where to go on: `next` of the page before")
+    cursor: Line | None = Field(None, description="Where to go on: `next` of the page before")
     limit: int = Field(50, ge=1, le=200, description="Most items of the page")
 
     @classmethod
@@ -83,15 +100,15 @@ class InboxQuery(Paging):
         None, description="Consigned at this time or later", json_schema_extra={"example": "2026-03-02T00:00:00+07:00"}
     )
     until: AwareDatetime | None = Field(None, description="Consigned before this time")
-    type: str | None = Field(None, description="Name of the document type", json_schema_extra={"example": "Công văn"})
-    sender: str | None = Field(None, description="Code of the sending agency")
+    type: Line | None = Field(None, description="Name of the document type", json_schema_extra={"example": "Công văn"})
+    sender: Line | None = Field(None, description="Code of the sending agency")
     priority: int | None = Field(None, ge=0, le=4, description="Urgency: 0 normal to 3 express")
 
 
 class AgenciesQuery(Paging):
     """What the directory is narrowed to."""
 
-    cursor: str | None = Field(None, description="Where to go on: `next` of the page before")
+    cursor: Line | None = Field(None, description="Where to go on: `next` of the page before")
     limit: int = Field(200, ge=1, le=1000, description="Most items of the page")
     kind: Literal["city", "office", "department", "district", "ward"] | None = Field(None, description="Kind of agency")
 

@@ -21,6 +21,7 @@ from werkzeug.exceptions import HTTPException
 from api import errors as api_errors
 from api.rest import errors as rest_errors
 from api.rest.context import request_id
+from api.rest.models import CONTROL_CHARACTER
 from edoc import errors as edoc_errors
 from edoc.acceptance import errors as acceptance
 from edoc.access import errors as access
@@ -258,6 +259,13 @@ _PYDANTIC_CLASSES: Final = (
     ("_parsing", "T"),
 )
 
+_PYDANTIC_REMEDIES: Final[Mapping[str, str]] = {
+    "missing": "give this field",
+    "extra_forbidden": "leave it out, or spell it as the API's description does",
+    CONTROL_CHARACTER: "leave the character out",
+}
+"""What helps against some of its rules; against the others, the description of the API."""
+
 
 def kind_of(error: Exception) -> ProblemKind:
     """What a caller is told about an error; of a class that nobody thought of, only that the exchange has failed."""
@@ -343,8 +351,8 @@ def _violation(violation: Violation) -> dict[str, str]:
 
 def _invalid_field(field: str, kind: str, message: str) -> dict[str, str]:
     letter = next((letter for part, letter in _PYDANTIC_CLASSES if part in kind), "M")
-    remedy = "give this field" if letter == "N" else "give a value as the API's description says"
-    return {"code": f"{letter}.{field}", "field": field, "reason": message, "remedy": remedy}
+    remedy = _PYDANTIC_REMEDIES.get(kind, "give a value as the API's description says")
+    return {"code": f"{letter}.{field}", "field": field, "rule": kind, "reason": message, "remedy": remedy}
 
 
 def _add_headers(response: Response, error: Exception, kind: ProblemKind) -> None:

@@ -22,7 +22,8 @@ _SQLITE_UNIQUE: Final = "UNIQUE constraint failed"
 _POSTGRESQL_BUSY: Final = frozenset({"40001", "40P01", "55P03"})
 """serialization_failure, deadlock_detected, lock_not_available."""
 _POSTGRESQL_UNIQUE: Final = "23505"
-_INTEGRITY: Final = (pysqlite3.IntegrityError, psycopg.IntegrityError)
+_NOT_THE_CONNECTION: Final = (pysqlite3.IntegrityError, psycopg.IntegrityError, psycopg.DataError)
+"""What a driver may say of itself although the connection is good: a value that it cannot send, such as a NUL."""
 _POSTGRESQL_UNAVAILABLE: Final = ("08", "53", "57P", "58", "28", "3D")
 """Connection, resources, operator intervention, system error, authorization, no such database."""
 
@@ -91,7 +92,7 @@ def _class_of(error: BaseException, *, is_broken: bool) -> type[DatabaseError]:
         return RowConflictError
     if is_broken or (state or "").startswith(_POSTGRESQL_UNAVAILABLE):
         return DatabaseUnavailableError
-    if state is None and not isinstance(error, _INTEGRITY):  # the driver, not the server: no connection
+    if state is None and not isinstance(error, _NOT_THE_CONNECTION):  # the driver, not the server: no connection
         return DatabaseUnavailableError
     return DatabaseError
 

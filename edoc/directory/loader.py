@@ -10,6 +10,7 @@ from typing import Final
 
 from edoc.directory.errors import DirectoryFileError
 from edoc.directory.model import normalized_code
+from edoc.plain_text import unfit_character
 
 COLUMNS: Final = ("code", "old_code", "parent_code", "kind", "name", "name_en")
 KINDS: Final = frozenset({"city", "office", "department", "district", "ward"})
@@ -31,7 +32,8 @@ def read_agency_list(lines: Iterable[str]) -> tuple[AgencyEntry, ...]:
     """The entries of a list, parents before children as the list has them.
 
     Raises:
-        DirectoryFileError: a column is missing, a code doubled, a parent unknown, or a kind not among the known.
+        DirectoryFileError: a column is missing, a code doubled, a parent unknown, or a kind not among the known, or
+            a value has a control character in it.
     """
     reader = csv.DictReader(lines)
     if tuple(reader.fieldnames or ()) != COLUMNS:
@@ -44,6 +46,9 @@ def _entries(reader: csv.DictReader[str]) -> Iterator[AgencyEntry]:
     for row in reader:
         where = f"line {reader.line_num}"
         values = {name: unicodedata.normalize("NFC", (row[name] or "").strip()) or None for name in COLUMNS}
+        for column, value in values.items():
+            if value is not None and (unfit := unfit_character(value)):
+                raise DirectoryFileError(f"{where}: {column} has the control character {unfit} in it; leave it out")
         code, kind, name = values["code"], values["kind"], values["name"]
         if not code or not kind or not name:
             raise DirectoryFileError(f"{where}: code, kind and name must not be empty")

@@ -28,6 +28,11 @@ def sent(city: City, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]
     return {**receipt, "folder": folder}
 
 
+@pytest.mark.parametrize("option", ["--type", "--sender"])
+def test_a_filter_with_half_a_character_is_wrong_use(edoc: Edoc, city: City, option: str) -> None:
+    assert "U+DCFF" in edoc("inbox", *city.as_agency("H29.4"), option, "a\udcff", code=2).stderr
+
+
 def test_a_letter_sealed_here_is_taken_on_with_a_receipt_that_holds(
     edoc: Edoc, city: City, sent: dict[str, Any]
 ) -> None:

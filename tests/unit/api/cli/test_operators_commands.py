@@ -186,6 +186,17 @@ def test_a_token_is_shown_once_and_revoked_at_once(edoc: Edoc, home: str, tmp_pa
     edoc("token", "create", "H7", "--home", home, code=2)
 
 
+@pytest.mark.parametrize(("label", "found"), [("a\udcff", "U+DCFF"), ("a\x07", "U+0007")])
+def test_a_label_that_no_database_would_keep_is_wrong_use(
+    edoc: Edoc, home: str, agencies: str, label: str, found: str
+) -> None:
+    edoc("directory", "load", agencies, "--home", home)
+    refused = edoc("token", "create", "H1", "--label", label, "--home", home, code=2).stderr
+    assert "--label" in refused
+    assert found in refused
+    assert edoc.json("token", "list", "--home", home)["tokens"] == []
+
+
 def test_a_token_whose_file_cannot_be_written_is_not_made(edoc: Edoc, home: str, tmp_path: Path, agencies: str) -> None:
     edoc("directory", "load", agencies, "--home", home)
     (tmp_path / "token").touch()

@@ -278,6 +278,20 @@ def test_a_query_that_makes_no_sense_is_told_which_part(ward: Desk, query: str) 
 
 
 @pytest.mark.parametrize(
+    "path", ["/inbox?type=", "/inbox?sender=", "/inbox?cursor=", "/sent?cursor=", "/agencies?cursor="]
+)
+@pytest.mark.parametrize("text", ["%00", "a%00b", "%0A", "a%1F", "%7F"])
+def test_a_query_with_control_characters_is_refused_before_the_database_sees_it(
+    sender: Desk, path: str, text: str
+) -> None:
+    problem = problem_of(sender.get(path + text), 422, "invalid-request")
+    [error] = problem["errors"]
+    name = path.partition("?")[2].rstrip("=")
+    assert (error["code"], error["field"], error["rule"]) == (f"M.{name}", name, "control_character")
+    assert "leave the character out" in error["remedy"]
+
+
+@pytest.mark.parametrize(
     "path", ["/documents/1", "/documents/../inbox/x", "/nothing", "/documents/01a20c99-ae33-7fb2-90d4-dd0f3ea1b514"]
 )
 def test_what_is_not_there_is_a_problem_too(ward: Desk, path: str) -> None:

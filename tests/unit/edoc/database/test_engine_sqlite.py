@@ -4,12 +4,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 from pysqlite3 import dbapi2 as pysqlite3
 from sqlalchemy import insert, select, text
 
 from edoc.database.engine import open_engine, read, retry, write
-from edoc.database.errors import DatabaseError, DatabaseUnavailableError, RetryableError, UnsafeDatabaseError
+from edoc.database.errors import (
+    DatabaseError,
+    DatabaseUnavailableError,
+    RetryableError,
+    UnsafeDatabaseError,
+    wrap_errors,
+)
 from edoc.database.migrate import upgrade
 from edoc.database.tables import DirectoryVersionRow
 from tests.support.database_conformance import DatabaseConformance
@@ -138,6 +145,18 @@ def test_a_full_pool_is_unavailable_and_not_a_hang(url: str) -> None:
     with read(engine), pytest.raises(DatabaseUnavailableError), read(engine):
         pass
     engine.dispose()
+
+
+@pytest.mark.parametrize("error", [psycopg.DataError, psycopg.IntegrityError])
+def test_a_value_that_a_driver_cannot_send_does_not_make_the_database_unavailable(error: type[psycopg.Error]) -> None:
+    with pytest.raises(DatabaseError) as raised, wrap_errors():
+        raise error("PostgreSQL text fields cannot contain NUL (0x00) bytes")
+    assert raised.type is DatabaseError
+
+
+def test_an_error_of_a_driver_without_a_code_means_that_there_is_no_connection() -> None:
+    with pytest.raises(DatabaseUnavailableError), wrap_errors():
+        raise psycopg.OperationalError("connection refused")
 
 
 def test_processes_take_turns_at_writing(url: str) -> None:

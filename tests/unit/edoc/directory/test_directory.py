@@ -146,6 +146,8 @@ def test_a_certificate_belongs_to_one_agency(engine: Engine) -> None:
         ((HEAD, "H29.1,,H29,office,Văn phòng,"), "parent H29"),
         ((HEAD, "H29,,,city,A,", "h29,,,city,B,"), "line 3: code H29 is there already"),
         ((HEAD, "H29,000,,city,A,", "H30,000,,city,B,"), "code 000 is there already"),
+        ((HEAD, "H29,,,city,A\x00,"), r"line 2: name has the control character U\+0000"),
+        ((HEAD, "H29,,,city,A,", "H29.1\x07,,H29,office,B,"), r"line 3: code has the control character U\+0007"),
     ],
 )
 def test_a_bad_list_is_refused_with_its_line(lines: tuple[str, ...], message: str) -> None:
