@@ -53,25 +53,30 @@ def create(
         made = issue_tokens(connection, [NewToken(agency.id, wanted, label, expires)], now, os.urandom)[0]
         # Before the commit: what cannot be written leaves no token that nobody has.
         if out is not None:
-            write_private_file(out, made.encode() + b"\n")
+            write_private_file(out, made.token.encode() + b"\n")
         names = sorted(each.value for each in wanted)
         output.document(
             {
+                "id": str(made.id),
                 "agency": agency.code,
                 "scopes": names,
                 "expires_at": expires.isoformat(),
                 "file": str(out) if out else None,
-                "token": None if out else made,
+                "token": None if out else made.token,
             }
         )
         if out is None:
-            output.line(made)
+            output.line(made.token)
     output.note(
         output.say(
-            Text("Mã của {code} ({scopes}), hết hạn {expires}", "Token of {code} ({scopes}), expires {expires}"),
+            Text(
+                "Mã của {code} ({scopes}), hết hạn {expires}; thu hồi: edoc token revoke {id}",
+                "Token of {code} ({scopes}), expires {expires}; to revoke it: edoc token revoke {id}",
+            ),
             code=agency.code,
             scopes=", ".join(names),
             expires=shown(expires),
+            id=made.id,
         )
     )
 

@@ -10,7 +10,7 @@ import base64
 import functools
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Final
@@ -82,15 +82,26 @@ class NewToken:
     expires_at: datetime
 
 
-def issue_tokens(connection: Connection, wanted: Sequence[NewToken], now: datetime, random: Random) -> list[str]:
-    """Make tokens; they are shown here once and can never be read again."""
-    tokens = [PREFIX + base64.urlsafe_b64encode(random(32)).decode().rstrip("=") for _ in wanted]
+@dataclass(frozen=True)
+class MadeToken:
+    """A token that was made: the one time that it can be read."""
+
+    id: UUID
+    """By which it is listed and revoked."""
+    token: str = field(repr=False)
+
+
+def issue_tokens(
+    connection: Connection, wanted: Sequence[NewToken], now: datetime, random: Random
+) -> tuple[MadeToken, ...]:
+    """Make tokens, in the order wanted; they are shown here once and can never be read again."""
+    made = tuple(MadeToken(uuid7(now, random), _new_token(random)) for _ in wanted)
     connection.execute(
         insert(AccessTokenRow),
         [
             {
-                "id": uuid7(now, random),
-                "token_sha256": _digest(token),
+                "id": new.id,
+                "token_sha256": _digest(new.token),
                 "agency_id": each.agency_id,
                 "scopes": _scopes_text(each.scopes),
                 "label": each.label,
@@ -98,10 +109,10 @@ def issue_tokens(connection: Connection, wanted: Sequence[NewToken], now: dateti
                 "expires_at": each.expires_at,
                 "revoked_at": None,
             }
-            for token, each in zip(tokens, wanted, strict=True)
+            for new, each in zip(made, wanted, strict=True)
         ],
     )
-    return tokens
+    return made
 
 
 def authenticate(engine: Engine, token: str, now: datetime) -> Principal:
@@ -184,6 +195,10 @@ def _read_scopes(text: str) -> frozenset[Scope]:
 
 def _scopes_text(scopes: frozenset[Scope]) -> str:
     return " ".join(sorted(scope.value for scope in scopes))
+
+
+def _new_token(random: Random) -> str:
+    return PREFIX + base64.urlsafe_b64encode(random(32)).decode().rstrip("=")
 
 
 def _digest(token: str) -> str:

@@ -104,7 +104,7 @@ class SmallExchange:
         """A new bearer token of an agency."""
         wanted = NewToken(self.agency(code).id, scopes, "test", self.clock() + lifetime)
         with write(self.exchange.engine) as connection:
-            return issue_tokens(connection, [wanted], self.clock(), os.urandom)[0]
+            return issue_tokens(connection, [wanted], self.clock(), os.urandom)[0].token
 
     def principal(self, code: str, scopes: frozenset[Scope] = ALL_SCOPES) -> Principal:
         """Who calls with a new token of an agency."""

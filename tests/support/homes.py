@@ -147,7 +147,8 @@ def make_home(
                 ],
             )
             wanted = [NewToken(directory.find(code).id, scopes, "test", since + timedelta(days=2)) for code in seals]
-            tokens = dict(zip(seals, issue_tokens(connection, wanted, since, os.urandom), strict=True))
+            made = issue_tokens(connection, wanted, since, os.urandom)
+            tokens = {code: each.token for code, each in zip(seals, made, strict=True)}
     finally:
         engine.dispose()
     url = settings.database_url.get_secret_value()

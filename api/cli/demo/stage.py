@@ -178,7 +178,7 @@ def _enter(
             bind_seals(connection, [_binding(directory, code, key) for code, key in seals.items()])
             wanted = [_token(directory, code, now) for code in seals]
             audit = NewToken(directory.find(CITY).id, frozenset({Scope.AUDIT}), AUDITOR, now + _TOKEN_LIFETIME)
-            *tokens, auditor = issue_tokens(connection, [*wanted, audit], now, os.urandom)
+            *tokens, auditor = (each.token for each in issue_tokens(connection, [*wanted, audit], now, os.urandom))
     finally:
         engine.dispose()
     return dict(zip(seals, tokens, strict=True)), auditor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -184,6 +185,20 @@ def test_a_token_is_shown_once_and_revoked_at_once(edoc: Edoc, home: str, tmp_pa
     assert edoc.json("token", "list", "--agency", "h1", "--home", home)["tokens"][0]["revoked_at"]
     edoc("token", "revoke", identifier, "--home", home, code=2)
     edoc("token", "create", "H7", "--home", home, code=2)
+
+
+def test_the_identifier_of_a_token_is_told_when_it_is_made(
+    edoc: Edoc, home: str, tmp_path: Path, agencies: str
+) -> None:
+    edoc("directory", "load", agencies, "--home", home)
+    for options in ([], ["--out", str(tmp_path / "token")]):
+        made = edoc.json("token", "create", "H1", "--home", home, *options)
+        assert edoc.json("token", "revoke", made["id"], "--home", home)["id"] == made["id"]
+    told = edoc("token", "create", "H1", "--home", home)
+    [identifier] = re.findall(r"edoc token revoke (\S+)", told.stderr)
+    assert identifier not in told.stdout
+    edoc("token", "revoke", identifier, "--home", home)
+    assert all(each["revoked_at"] for each in edoc.json("token", "list", "--home", home)["tokens"])
 
 
 @pytest.mark.parametrize(("label", "found"), [("a\udcff", "U+DCFF"), ("a\x07", "U+0007")])

@@ -19,7 +19,7 @@ def token_of(small: SmallExchange, lifetime: timedelta = timedelta(days=1)) -> s
     now = small.clock()
     with write(small.exchange.engine) as connection:
         wanted = NewToken(agency.id, frozenset({Scope.RECEIVE}), "Văn thư", now + lifetime)
-        return issue_tokens(connection, [wanted], now, os.urandom)[0]
+        return issue_tokens(connection, [wanted], now, os.urandom)[0].token
 
 
 def test_a_token_says_who_calls_and_what_it_may(small: SmallExchange) -> None:
@@ -30,6 +30,20 @@ def test_a_token_says_who_calls_and_what_it_may(small: SmallExchange) -> None:
     principal.require(Scope.RECEIVE)
     with pytest.raises(MissingScopeError, match="send"):
         principal.require(Scope.SEND)
+
+
+def test_what_is_made_is_listed_and_authenticated_by_its_identifier_in_the_order_wanted(small: SmallExchange) -> None:
+    agency = small.exchange.directory.current().find(WARD)
+    now = small.clock()
+    wanted = [NewToken(agency.id, frozenset({Scope.RECEIVE}), str(each), now + timedelta(1)) for each in range(3)]
+    with write(small.exchange.engine) as connection:
+        made = issue_tokens(connection, wanted, now, os.urandom)
+        listed = {each.id: each.label for each in list_tokens(connection)}
+    assert [listed[each.id] for each in made] == ["0", "1", "2"]
+    assert [authenticate(small.exchange.engine, each.token, now).token_id for each in made] == [
+        each.id for each in made
+    ]
+    assert all(each.token not in repr(each) for each in made)
 
 
 def test_only_the_digest_of_a_token_is_kept(small: SmallExchange) -> None:
