@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -31,6 +33,9 @@ REQUEST_ID_HEADER: Final = "X-Request-ID"
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _NO_OBJECT: Final = "0" * 64
 _QUIET: Final = "/health/"
+READY_FREE_BYTES: Final = 64 << 20
+"""With less space left, a process is not ready to take anything on."""
+_PROBE_BYTES: Final = 64 << 10
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ def check_health(program: Program) -> tuple[HealthFinding, ...]:
         _check("database", lambda: _database(program)),
         _check("archive", lambda: _archive(program)),
         _check("archive_lock", lambda: _archive_lock(program)),
+        _check("disk", lambda: _disk(program)),
         _check("trust", lambda: _trust(program)),
         _check("seal", lambda: _seal(program)),
         _check("outbox", lambda: _outbox(program)),
@@ -144,6 +150,24 @@ def _archive_lock(program: Program) -> HealthFinding | str:
     if status is None:
         return "no lock is asked for"
     return HealthFinding("archive_lock", ok=status.state is not LockState.BROKEN, reason=status.detail)
+
+
+def _disk(program: Program) -> HealthFinding | str:
+    """Whether what comes in can still be written: a probe without a name, which nothing is left of."""
+    folders = [program.temporary_folder]
+    if program.settings.sqlite_file is not None:
+        folders.append(program.settings.sqlite_file.parent)
+    try:
+        for folder in folders:
+            free = shutil.disk_usage(folder).free
+            if free < READY_FREE_BYTES:
+                reason = f"{free >> 20} MiB are free at {folder}, less than {READY_FREE_BYTES >> 20}: free or add space"
+                return HealthFinding("disk", ok=False, reason=reason)
+        with tempfile.TemporaryFile(dir=program.temporary_folder, buffering=0) as probe:
+            probe.write(bytes(_PROBE_BYTES))
+    except OSError as error:
+        return HealthFinding("disk", ok=False, reason=f"nothing can be written: {error}")
+    return "can be written, with space left"
 
 
 def _trust(program: Program) -> HealthFinding | str:

@@ -6,8 +6,10 @@ import hashlib
 import io
 import json
 import re
+import shutil
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openapi_spec_validator
@@ -16,7 +18,7 @@ import structlog
 
 from api.app import STATIC
 from api.config import LogFormat
-from api.observability import configure_log
+from api.observability import READY_FREE_BYTES, configure_log
 from api.rest import examples, models
 from tests.support.exchange import SENDER, SmallExchange, settings_of
 from tests.support.http import Desk
@@ -71,6 +73,7 @@ def test_a_sound_exchange_is_ready(office: SmallExchange) -> None:
         "database",
         "archive",
         "archive_lock",
+        "disk",
         "trust",
         "seal",
         "outbox",
@@ -95,6 +98,28 @@ def test_stale_revocation_data_is_told_by_readiness(office: SmallExchange) -> No
     assert "CRL" in found["trust"][1]
     assert not found["seal"][0]
     assert office.client().get("/health/live").status_code == 200
+
+
+def test_a_full_disk_is_told_by_readiness(office: SmallExchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    for free, ready in ((READY_FREE_BYTES - 1, False), (READY_FREE_BYTES, True)):
+        monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: SimpleNamespace(free=free))
+        status, found = checks(office)
+        assert (status, found["disk"][0]) == ((200, True) if ready else (503, False))
+
+
+def test_a_folder_that_cannot_be_written_is_told_by_readiness(office: SmallExchange) -> None:
+    folder = office.program.temporary_folder
+    kept = folder.rename(folder.with_name("kept"))
+    folder.touch()
+    try:
+        status, found = checks(office)
+    finally:
+        folder.unlink()
+        kept.rename(folder)
+    assert (status, found["disk"][0]) == (503, False)
+    assert "nothing can be written" in found["disk"][1]
+    assert checks(office)[0] == 200
+    assert list(folder.iterdir()) == []
 
 
 def test_a_revoked_seal_of_the_exchange_is_told_by_readiness(office: SmallExchange) -> None:
