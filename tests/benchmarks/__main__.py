@@ -15,13 +15,16 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from multiprocessing import get_context
 from pathlib import Path
 
 import httpx
 from lxml import etree
 
+from api.config import usable_processors
 from edoc.envelope.codec import decode
 from edoc.envelope.limits import MessageLimits
 from keys.authority import KeyAlgorithm
@@ -101,7 +104,10 @@ class Bench:
             self._huge(running)
 
     def _verification(self) -> None:
-        """A 6 KB message, path cached: our whole verification with its parse, against the floor."""
+        """A small message, path cached, against the floor: our verification with its parse alone, and all of judging.
+
+        A message with a file of 600 bytes has 10 KB, since the certificates of the seal's path lie in it.
+        """
         message = self._letter(Case(600, 1, 1))
         key = floor.signer_key(message)
         validator = PathValidator(
@@ -126,7 +132,7 @@ class Bench:
         least, alone, whole = best_of(lambda: floor.verify(message, key), verification_alone, ours)
         say(f"verification of a {len(message) / 1000:.1f} kB message, RSA-2048, cached path, one core")
         say(f"  floor                                {1 / least:10.0f}/s")
-        say(f"  parse and verify                     {1 / alone:10.0f}/s   {least / alone:.2f} of the floor")
+        say(f"  parse and verify its known parts     {1 / alone:10.0f}/s   {least / alone:.2f} of the floor")
         say(f"  with schema, rules and decoding      {1 / whole:10.0f}/s   {least / whole:.2f} of the floor")
 
     def _acceptance(self, running: Service, case: Case) -> None:
@@ -139,14 +145,17 @@ class Bench:
         )
 
     def _floor(self, case: Case, files: list[Path]) -> Rate:
+        """The floor on as many processors as the service has, each with a database and a folder of its own."""
         messages = [file.read_bytes() for file in files[: min(len(files), 300)]]
-        key = floor.signer_key(messages[0])
-        least = floor.Floor(self._new_folder())
-        began, cpu = time.perf_counter(), time.process_time()
-        for message in messages:
-            least.accept(message, case.recipients, key)
-        seconds, used = time.perf_counter() - began, time.process_time() - cpu
-        return Rate(len(messages) / seconds, used / len(messages) * 1000)
+        processes = len(usable_processors())
+        with ProcessPoolExecutor(processes, get_context("spawn")) as pool:
+            done = [
+                pool.submit(floor.accept_all, self._new_folder(), messages[each::processes], case.recipients)
+                for each in range(processes)
+            ]
+            results = [each.result() for each in done]
+        per_second = sum(each.accepted / each.seconds for each in results)
+        return Rate(per_second, sum(each.cpu_seconds for each in results) / len(messages) * 1000)
 
     def _load(self, running: Service, files: list[Path]) -> Rate:
         token = self._folder / "token"
