@@ -5,7 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+_RULES: Final[Mapping[str, str]] = {"N": "required", "R": "range", "M": "allowed", "T": "type"}
+"""What each class of codes asks for."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +26,13 @@ class Violation:
     """Where: the path of the element, such as ``MessageHeader/To[2]/OrganId``."""
     reason: str
     remedy: str
+    own_rule: str = ""
+    """The name of the rule where it has one; its class names it otherwise."""
+
+    @property
+    def rule(self) -> str:
+        """The name of the rule that was broken: ``required``, ``range``, ``allowed``, ``type``, or one of its own."""
+        return self.own_rule or _RULES[self.code[0]]
 
 
 class EdocError(Exception):

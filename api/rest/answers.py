@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from api.rest.models import Problem
 from api.rest.problems import MEDIA_TYPE
+from api.rest.remedies import REMEDIES
 
 BASE: Final = "/api/v1"
 XML: Final = "application/xml"
@@ -23,10 +24,12 @@ PROBLEM_EXAMPLE: Final = {
     "status": 422,
     "detail": "N.Signature at edXMLHeader/Signature: the message carries no seal of the sending agency",
     "instance": "urn:edoc:request:5f2b6a0c9d4e4f3f8a0d1c2b3a495867",
+    "remedy": REMEDIES["refused"].vi,
     "errors": [
         {
             "code": "N.Signature",
             "field": "edXMLHeader/Signature",
+            "rule": "required",
             "reason": "the message carries no seal of the sending agency",
             "remedy": "seal the message with the agency's key before sending it",
         }

@@ -100,7 +100,7 @@ def _recipients(wanted: DocumentInput, directory: Directory) -> tuple[Organizati
             found.append(replace(_organization(directory, agency), organ_add=wanted.place))
         except DirectoryError as error:
             field = f"recipients.{position}"
-            unknown.append(Violation(f"M.{field}", field, str(error), "use a code that the directory holds"))
+            unknown.append(Violation(f"M.{field}", field, str(error), "use a code that the directory holds", "known"))
     if unknown:
         raise InvalidRequestError(tuple(unknown))
     return tuple(found)

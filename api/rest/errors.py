@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.errors import ApiError
 from edoc.acceptance.errors import ConflictError
+from edoc.directory.errors import UnknownAgencyError
 from edoc.errors import Violation
 
 
@@ -51,6 +52,14 @@ class UnsatisfiableRangeError(ApiError):
         self.size = size
 
 
-def invalid(field: str, reason: str, remedy: str) -> InvalidRequestError:
+class UnknownAgencyParameterError(UnknownAgencyError):
+    """A parameter of the request is the code of no agency; says which."""
+
+    def __init__(self, field: str, code: str) -> None:
+        super().__init__(code)
+        self.violations = (Violation(f"M.{field}", field, str(self), "use a code that the directory holds", "known"),)
+
+
+def invalid(field: str, reason: str, remedy: str, rule: str = "") -> InvalidRequestError:
     """One thing wrong with one field of a request."""
-    return InvalidRequestError((Violation(f"M.{field}", field, reason, remedy),))
+    return InvalidRequestError((Violation(f"M.{field}", field, reason, remedy, rule),))

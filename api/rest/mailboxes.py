@@ -10,11 +10,14 @@ from api.rest import examples
 from api.rest.answers import BASE, SECURITY, described, json_answer, responses
 from api.rest.authentication import caller
 from api.rest.context import exchange
+from api.rest.errors import UnknownAgencyParameterError
 from api.rest.models import InboxItem, InboxPage, InboxQuery, Paging, SentItem, SentPage
 from api.rest.paging import read_cursor, write_cursor
 from edoc.access.tokens import Scope
 from edoc.database.engine import read
 from edoc.delivery import inbox
+from edoc.directory.errors import UnknownAgencyError
+from edoc.directory.model import Agency
 
 blueprint = APIBlueprint(
     "mailboxes",
@@ -62,14 +65,20 @@ def _filter(query: InboxQuery) -> inbox.DeliveryFilter:
     """What the query asks for.
 
     Raises:
-        UnknownAgencyError: nobody has the sender's code.
+        UnknownAgencyParameterError: nobody has the sender's code.
     """
-    directory = exchange().directory.current()
     return inbox.DeliveryFilter(
         state=query.state,
         since=query.since,
         until=query.until,
         type_name=query.type,
-        sender_id=None if query.sender is None else directory.find(query.sender).id,
+        sender_id=None if query.sender is None else _find_sender(query.sender).id,
         priority=query.priority,
     )
+
+
+def _find_sender(code: str) -> Agency:
+    try:
+        return exchange().directory.current().find(code)
+    except UnknownAgencyError as error:
+        raise UnknownAgencyParameterError("sender", code) from error

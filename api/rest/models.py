@@ -188,9 +188,11 @@ class ErrorItem(Shape):
 
     code: str = Field(examples=["N.MessageHeader.Subject"])
     field: str
-    rule: str | None = None
+    rule: str = Field(
+        description="Name of the rule: `required`, `range`, `allowed`, `type`, or one that says more", examples=["type"]
+    )
     reason: str
-    remedy: str
+    remedy: str = Field(description="What helps")
 
 
 class Problem(Shape):
@@ -201,6 +203,7 @@ class Problem(Shape):
     status: int
     detail: str
     instance: str = Field(description="Names the request, as the log does")
+    remedy: str = Field(description="What the caller can do; in the language of the title")
     errors: list[ErrorItem] = []
     rejection: str | None = Field(None, description="The sealed SubmissionRejection, base64")
     document: str | None = Field(None, description="Of a conflict with a document of your own agency: where it is")

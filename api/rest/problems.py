@@ -1,8 +1,9 @@
 """Every error as problem details (RFC 9457): one place decides what a caller is told.
 
-A problem says in ``errors`` what was wrong where, under which rule, and what helps. Titles come in Vietnamese and
-English, as the caller prefers; facts stay as the service tells them. What is the exchange's own fault is not told in
-detail, but written into the log under the request's identifier, which the answer carries.
+A problem says in ``remedy`` what helps, and in ``errors`` what was wrong where, under which rule, and what helps
+there. Titles and remedies come in Vietnamese and English, as the caller prefers; facts stay as the service tells them.
+What is the exchange's own fault is not told in detail, but written into the log under the request's identifier, which
+the answer carries.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from api import errors as api_errors
 from api.rest import errors as rest_errors
 from api.rest.context import request_id
 from api.rest.models import CONTROL_CHARACTER
+from api.rest.remedies import REMEDIES, Remedy
 from edoc import errors as edoc_errors
 from edoc.acceptance import errors as acceptance
 from edoc.access import errors as access
@@ -57,6 +59,11 @@ class ProblemKind:
     def uri(self) -> str:
         """The problem's type."""
         return f"urn:edoc:problem:{self.name}"
+
+    @property
+    def remedy(self) -> Remedy:
+        """What the caller can do."""
+        return REMEDIES[self.name]
 
 
 def _kind(name: str, status: HTTPStatus, vi: str, en: str, retry_after: int | None = None) -> ProblemKind:
@@ -216,6 +223,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     api_errors.NotInitializedError: _SET_UP,
     api_errors.SecretFileError: _SET_UP,
     rest_errors.InvalidRequestError: _INVALID,
+    rest_errors.UnknownAgencyParameterError: _AGENCY,
     rest_errors.MediaTypeError: _kind(
         "media-type",
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
@@ -267,6 +275,14 @@ _PYDANTIC_REMEDIES: Final[Mapping[str, str]] = {
 """What helps against some of its rules; against the others, the description of the API."""
 
 
+_WITH_VIOLATIONS: Final = (
+    edoc_errors.MessageError,
+    acceptance.RefusedError,
+    rest_errors.InvalidRequestError,
+    rest_errors.UnknownAgencyParameterError,
+)
+
+
 def kind_of(error: Exception) -> ProblemKind:
     """What a caller is told about an error; of a class that nobody thought of, only that the exchange has failed."""
     if isinstance(error, HTTPException):
@@ -288,8 +304,9 @@ def render(error: Exception) -> Response:
         "status": kind.status.value,
         "detail": _detail(error, kind),
         "instance": f"urn:edoc:request:{request_id()}",
+        "remedy": kind.remedy.en if language == "en" else kind.remedy.vi,
     }
-    if items := _items(error):
+    if items := _items(error) or _whole_item(error, kind):
         body["errors"] = items
     if isinstance(error, acceptance.RefusedError) and error.evidence is not None:
         body["rejection"] = base64.b64encode(error.evidence.body).decode()
@@ -327,7 +344,7 @@ def _detail(error: Exception, kind: ProblemKind) -> str:
 
 
 def _items(error: Exception) -> list[dict[str, str]]:
-    if isinstance(error, edoc_errors.MessageError | acceptance.RefusedError | rest_errors.InvalidRequestError):
+    if isinstance(error, _WITH_VIOLATIONS):
         return [_violation(each) for each in error.violations]
     if isinstance(error, signing.XmlError):
         item = {"code": f"T.{error.rule}", "field": "body", "rule": error.rule}
@@ -340,10 +357,19 @@ def _items(error: Exception) -> list[dict[str, str]]:
     return []
 
 
+def _whole_item(error: Exception, kind: ProblemKind) -> list[dict[str, str]]:
+    """The one item of an error that names no field although something has to be changed: the request as a whole."""
+    if kind.status is not HTTPStatus.UNPROCESSABLE_ENTITY:
+        return []
+    item = {"code": "M.body", "field": "body", "rule": kind.name}
+    return [item | {"reason": _detail(error, kind), "remedy": kind.remedy.en}]
+
+
 def _violation(violation: Violation) -> dict[str, str]:
     return {
         "code": violation.code,
         "field": violation.field,
+        "rule": violation.rule,
         "reason": violation.reason,
         "remedy": violation.remedy,
     }

@@ -217,6 +217,7 @@ def _failure(report: ValidationReport) -> Violation:
         f"edXMLHeader/Signature[@Id='{report.signature_id}']" if report.signature_id else "edXMLHeader/Signature",
         f"{report.indication.value}{sub}: {finding.reason}",
         finding.remedy,
+        finding.rule,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
 
 from flask.testing import FlaskClient
@@ -82,8 +83,10 @@ def problem_of(response: TestResponse, status: int, name: str) -> dict[str, Any]
     assert problem["title"]
     assert problem["detail"]
     assert problem["instance"] == f"urn:edoc:request:{response.headers['X-Request-ID']}"
+    assert problem["remedy"]
+    assert (status != HTTPStatus.UNPROCESSABLE_ENTITY) or problem["errors"]
     for item in problem.get("errors", []):
-        assert {"code", "field", "reason", "remedy"} <= set(item)
+        assert {"code", "field", "rule", "reason", "remedy"} == set(item)
         assert all(item.values())
     return problem
 

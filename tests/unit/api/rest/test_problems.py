@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
-from werkzeug.exceptions import BadRequest, MethodNotAllowed, NotFound, RequestTimeout
+from werkzeug.exceptions import BadRequest, ImATeapot, MethodNotAllowed, NotFound, RequestTimeout
 
 import api
 import edoc
@@ -21,9 +21,10 @@ import signing
 from api.errors import ApiError
 from api.rest.models import Problem
 from api.rest.problems import KINDS, ProblemKind, kind_of
+from api.rest.remedies import REMEDIES
 from edoc.database.errors import DatabaseUnavailableError, RetryableError
 from edoc.errors import ArchiveError, EdocError, ObjectCorruptError
-from keys.errors import KeysError, KeyStoreError
+from keys.errors import KeysError, KeyStoreError, PathError
 from schemas.errors import SchemaError
 from signing.errors import SigningError
 from tests.support.exchange import SmallExchange
@@ -68,6 +69,67 @@ def test_every_problem_has_titles_in_both_languages(kind: ProblemKind) -> None:
     assert kind.en
     assert kind.vi != kind.en
     assert kind.name == kind.name.lower()
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.name)
+def test_every_problem_has_a_remedy_in_both_languages(kind: ProblemKind) -> None:
+    assert kind.remedy.vi
+    assert kind.remedy.en
+    assert kind.remedy.vi != kind.remedy.en
+
+
+def test_what_the_web_framework_refuses_has_a_remedy_too_and_no_remedy_is_without_a_problem() -> None:
+    refused = [kind_of(each()) for each in (BadRequest, NotFound, MethodNotAllowed, RequestTimeout, ImATeapot)]
+    assert all(each.remedy.en for each in refused)
+    assert set(REMEDIES) == {each.name for each in (*kinds(), *refused)}
+
+
+@pytest.mark.parametrize(("language", "remedy"), [("vi", REMEDIES["not-found"].vi), ("en", REMEDIES["not-found"].en)])
+def test_the_remedy_is_in_the_language_of_the_title(office: SmallExchange, language: str, remedy: str) -> None:
+    response = office.client().get("/nothing", headers={"Accept-Language": language})
+    assert problem_of(response, 404, "not-found")["remedy"] == remedy
+
+
+def test_each_error_names_its_rule(office: SmallExchange, sender: Desk) -> None:
+    refused = problem_of(sender.post("/messages", office.letter(subject="Tuyệt mật")), 422, "refused")
+    assert {each["rule"] for each in refused["errors"]} == {"allowed"}
+    query = problem_of(sender.get("/inbox?limit=0&sort=asc"), 422, "invalid-request")
+    assert {(each["field"], each["rule"]) for each in query["errors"]} == {
+        ("limit", "greater_than_equal"),
+        ("sort", "extra_forbidden"),
+    }
+    cursor = problem_of(sender.get("/inbox?cursor=AAAA"), 422, "invalid-request")
+    assert [each["rule"] for each in cursor["errors"]] == ["allowed"]
+
+
+def test_a_seal_that_fails_names_the_rule_of_the_verifier(office: SmallExchange, sender: Desk) -> None:
+    altered = office.letter().replace(b"<edXML:Place>", b"<edXML:Place>x", 1)
+    refused = problem_of(sender.post("/messages", altered), 422, "refused")
+    assert refused["errors"][0]["code"] == f"M.Signature.{refused['errors'][0]['rule']}"
+
+
+def test_a_sender_that_nobody_is_is_named_with_its_field(ward: Desk) -> None:
+    problem = problem_of(ward.get("/inbox?sender=NOBODY"), 422, "agency")
+    assert problem["errors"] == [
+        {
+            "code": "M.sender",
+            "field": "sender",
+            "rule": "known",
+            "reason": "no agency has the code NOBODY",
+            "remedy": "use a code that the directory holds",
+        }
+    ]
+
+
+def test_what_has_to_be_changed_is_told_even_where_no_field_is_named(
+    office: SmallExchange, ward: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise PathError("the certificate ended")
+
+    monkeypatch.setattr(office.exchange.directory, "current", fail)
+    [error] = problem_of(ward.get("/agencies"), 422, "certificate")["errors"]
+    assert (error["field"], error["rule"], error["reason"]) == ("body", "certificate", "the certificate ended")
 
 
 def test_names_tell_problems_apart() -> None:
