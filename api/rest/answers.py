@@ -41,6 +41,7 @@ _PROBLEMS: Final = {
     403: "The token does not allow this",
     404: "There is no such thing, or your agency has no part in it",
     409: "It contradicts what was accepted before",
+    412: "The content is not what If-Match names",
     413: "The body is larger than the exchange takes",
     415: "The media type is not taken here",
     416: "The range lies outside the content",

@@ -61,6 +61,9 @@ _PARTS = {
     }
 }
 
+_PROBLEMS = (401, 403, 404, 412, 416)
+"""Of content."""
+
 blueprint = APIBlueprint(
     "documents",
     __name__,
@@ -126,7 +129,7 @@ def get_document(path: DocumentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/message",
     operation_id="getMessage",
-    responses=responses({200: binary("The message", EDXML), 206: binary("A range of it", EDXML)}, 401, 403, 404, 416),
+    responses=responses({200: binary("The message", EDXML), 206: binary("A range of it", EDXML)}, *_PROBLEMS),
 )
 def get_message(path: DocumentPath) -> Response:
     """Read the message as it was received, byte for byte (a recipient needs scope receive).
@@ -147,7 +150,7 @@ def get_message(path: DocumentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/attachments/<int:position>",
     operation_id="getAttachment",
-    responses=responses({200: binary("The file", OCTETS), 206: binary("A range of it", OCTETS)}, 401, 403, 404, 416),
+    responses=responses({200: binary("The file", OCTETS), 206: binary("A range of it", OCTETS)}, *_PROBLEMS),
 )
 def get_attachment(path: AttachmentPath) -> Response:
     """Read a file of a document (a recipient needs scope receive); hands it over as reading the message does."""

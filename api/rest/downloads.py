@@ -17,7 +17,7 @@ from urllib.parse import quote
 
 from flask import Response, request
 
-from api.rest.errors import UnsatisfiableRangeError
+from api.rest.errors import ContentChangedError, UnsatisfiableRangeError
 from edoc.errors import ObjectCorruptError
 
 CHUNK_BYTES: Final = 256 << 10
@@ -45,10 +45,12 @@ def send(content: Content, before: Callable[[], None] = lambda: None) -> Respons
     """The answer to a request for content; ``before`` is called when, and only when, bytes will go out.
 
     Raises:
+        ContentChangedError: ``If-Match`` names other content.
         UnsatisfiableRangeError: the range asked for lies outside.
         ObjectCorruptError: the archive does not hold what it should.
     """
-    if content.sha256 in request.if_none_match:
+    _check_if_match(content)
+    if request.if_none_match.contains_weak(content.sha256):  # RFC 9110 section 13.1.2: weak tags count here
         return _with_headers(Response(status=304), content)
     if request.method == "HEAD":
         response = Response(content_type=content.media_type)
@@ -78,6 +80,16 @@ def disposition(file_name: str) -> str:
     """A Content-Disposition that keeps a file name in any script (RFC 6266, RFC 8187)."""
     plain = re.sub(r"[^A-Za-z0-9._ -]", "_", file_name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(file_name, safe='')}"
+
+
+def _check_if_match(content: Content) -> None:
+    """RFC 9110 section 13.1.1: a weak tag never matches, and this condition comes before all others (13.2.2).
+
+    Raises:
+        ContentChangedError: the caller wants this content only if it is other than it is.
+    """
+    if "If-Match" in request.headers and content.sha256 not in request.if_match:
+        raise ContentChangedError(content.sha256)
 
 
 def _wanted_range(content: Content) -> tuple[int, int] | None:

@@ -60,6 +60,14 @@ class UnknownAgencyParameterError(UnknownAgencyError):
         self.violations = (Violation(f"M.{field}", field, str(self), "use a code that the directory holds", "known"),)
 
 
+class ContentChangedError(ApiError):
+    """The content is not that which ``If-Match`` names (RFC 9110 section 15.5.13)."""
+
+    def __init__(self, sha256: str) -> None:
+        super().__init__(f'If-Match does not name the content\'s entity tag, which is "{sha256}"')
+        self.sha256 = sha256
+
+
 def invalid(field: str, reason: str, remedy: str, rule: str = "") -> InvalidRequestError:
     """One thing wrong with one field of a request."""
     return InvalidRequestError((Violation(f"M.{field}", field, reason, remedy, rule),))

@@ -42,7 +42,7 @@ def list_document_evidence(path: DocumentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/evidence/<sha256>",
     operation_id="getEvidence",
-    responses=responses({200: binary("The sealed evidence", XML)}, 401, 404, 416),
+    responses=responses({200: binary("The sealed evidence", XML)}, 401, 404, 412, 416),
 )
 def get_evidence(path: DigestPath) -> Response:
     """Read a piece of evidence as it was sealed, byte for byte."""

@@ -240,6 +240,12 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
         "Trục liên thông không giữ khóa con dấu của cơ quan",
         "The exchange does not hold the agency's seal",
     ),
+    rest_errors.ContentChangedError: _kind(
+        "precondition",
+        HTTPStatus.PRECONDITION_FAILED,
+        "Nội dung không phải là nội dung nêu trong If-Match",
+        "The content is not what If-Match names",
+    ),
     rest_errors.UnsatisfiableRangeError: _kind(
         "range", HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "Khoảng dữ liệu không tồn tại", "The range does not exist"
     ),
@@ -381,17 +387,26 @@ def _invalid_field(field: str, kind: str, message: str) -> dict[str, str]:
     return {"code": f"{letter}.{field}", "field": field, "rule": kind, "reason": message, "remedy": remedy}
 
 
+def _challenge(error: Exception) -> str | None:
+    """How to authenticate (RFC 6750 section 3), where that is what was wrong."""
+    if isinstance(error, rest_errors.MissingTokenError):
+        return _REALM
+    if isinstance(error, access.InvalidTokenError):
+        return f'{_REALM}, error="invalid_token"'
+    if isinstance(error, access.MissingScopeError):
+        return f'{_REALM}, error="insufficient_scope", scope="{error.scope}"'
+    return None
+
+
 def _add_headers(response: Response, error: Exception, kind: ProblemKind) -> None:
     if kind.retry_after is not None:
         response.headers["Retry-After"] = str(kind.retry_after)
-    if isinstance(error, rest_errors.MissingTokenError):
-        response.headers["WWW-Authenticate"] = _REALM
-    elif isinstance(error, access.InvalidTokenError):
-        response.headers["WWW-Authenticate"] = f'{_REALM}, error="invalid_token"'
-    elif isinstance(error, access.MissingScopeError):
-        response.headers["WWW-Authenticate"] = f'{_REALM}, error="insufficient_scope", scope="{error.scope}"'
-    elif isinstance(error, rest_errors.UnsatisfiableRangeError):
+    if challenge := _challenge(error):
+        response.headers["WWW-Authenticate"] = challenge
+    if isinstance(error, rest_errors.UnsatisfiableRangeError):
         response.headers["Content-Range"] = f"bytes */{error.size}"
+    elif isinstance(error, rest_errors.ContentChangedError):
+        response.set_etag(error.sha256)
     elif isinstance(error, rest_errors.MediaTypeError):
         response.headers["Accept"] = ", ".join(error.accepted)
     elif isinstance(error, HTTPException):

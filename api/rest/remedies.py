@@ -65,6 +65,9 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         "kiểm tra địa chỉ; văn bản chỉ có với cơ quan gửi và cơ quan nhận",
         "check the address; a document exists for its sender and its recipients only",
     ),
+    "precondition": Remedy(
+        "bỏ If-Match, hoặc nêu đúng ETag của trả lời", "leave If-Match out, or name the answer's ETag in it"
+    ),
     "range": Remedy(
         "chọn khoảng trong kích thước nêu ở tiêu đề Content-Range của trả lời",
         "ask for a range within the size that the answer's header Content-Range names",

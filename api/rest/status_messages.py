@@ -82,7 +82,7 @@ def list_status_messages(path: DocumentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/status-messages/<sha256>",
     operation_id="getStatusMessage",
-    responses=responses({200: binary("The message as it was received", XML)}, 401, 404, 416),
+    responses=responses({200: binary("The message as it was received", XML)}, 401, 404, 412, 416),
 )
 def get_status_message(path: DigestPath) -> Response:
     """Read a status message as it was received, byte for byte."""

@@ -160,6 +160,36 @@ def test_content_that_the_caller_has_is_not_sent_again(ward: Desk, pk: str) -> N
     assert response.headers["ETag"] == tag
 
 
+@pytest.mark.parametrize("form", ["W/{}", '"other", W/{}', '{}, "other"', "*"])
+def test_weak_tags_count_where_content_is_not_to_be_sent_again(ward: Desk, pk: str, form: str) -> None:
+    path = f"/documents/{pk}/attachments/1"
+    tag = ward.head(path).headers["ETag"]
+    response = ward.get(path, If_None_Match=form.format(tag))
+    assert (response.status_code, response.data) == (304, b"")
+
+
+@pytest.mark.parametrize("condition", ['"zzz"', 'W/{}, "zzz"', "W/{}", '""'])
+@pytest.mark.parametrize("others", [{}, {"Range": "bytes=0-4"}, {"If_None_Match": "{}"}])
+def test_content_that_is_not_what_if_match_names_is_not_sent_nor_handed_over(
+    ward: Desk, pk: str, condition: str, others: dict[str, str]
+) -> None:
+    for part in ("message", "attachments/1"):
+        path = f"/documents/{pk}/{part}"
+        tag = ward.head(path).headers["ETag"]
+        headers = {name: value.format(tag) for name, value in others.items()} | {"If_Match": condition.format(tag)}
+        response = ward.get(path, **headers)
+        problem_of(response, 412, "precondition")
+        assert response.headers["ETag"] == tag
+    assert "ContentHandover" not in evidence_types(ward, pk)
+
+
+@pytest.mark.parametrize("condition", ["{}", '"zzz", {}', "*"])
+def test_content_that_if_match_names_is_sent(ward: Desk, pk: str, condition: str) -> None:
+    path = f"/documents/{pk}/attachments/1"
+    tag = ward.head(path).headers["ETag"]
+    assert ward.get(path, If_Match=condition.format(tag)).data == LARGE
+
+
 def test_head_tells_the_size_without_content(ward: Desk, pk: str) -> None:
     response = ward.head(f"/documents/{pk}/attachments/1")
     assert (response.status_code, response.data) == (200, b"")
