@@ -95,7 +95,9 @@ def send_document() -> Response:
         _check_parts()
         metadata = request.form.get("metadata")
         if metadata is None:
-            raise invalid("metadata", "the part is missing", "describe the document in a part `metadata`, in JSON")
+            raise invalid(
+                "metadata", "the part is missing", "describe the document in a part `metadata`, in JSON", "required"
+            )
         wanted = DocumentInput.model_validate_json(metadata)
         directory, now = exchange().directory.current(), exchange().clock()
         message = build_document(wanted, request.files.getlist("file"), directory, who, now)
@@ -202,15 +204,24 @@ def get_export(path: DocumentPath) -> Response:
 
 
 def _check_parts() -> None:
-    """A file under another name, or without a file name, must not get lost in silence.
+    """A file under another name, or without a file name, or a second description must not get lost in silence.
 
     Raises:
-        InvalidRequestError: there is such a part.
+        InvalidRequestError: there is such a part, or nothing says where parts end.
     """
+    if not request.mimetype_params.get("boundary"):
+        raise invalid(
+            "Content-Type",
+            "multipart/form-data has no boundary",
+            "name the boundary between the parts in Content-Type, as programs for HTTP do that make the form themselves",
+            "boundary",
+        )
     unknown = (set(request.form) - {"metadata"}) | (set(request.files) - {"file"})
     if unknown:
         name = min(unknown)[:100]
         raise invalid(name or "form", "there is no such part", "send `metadata`, and each file as `file` with its name")
+    if len(request.form.getlist("metadata")) > 1:
+        raise invalid("metadata", "there is more than one such part", "describe the document in one part", "single")
 
 
 def _find(pk: UUID) -> tuple[DocumentView, Principal]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, cast
@@ -52,7 +53,7 @@ class Desk:
         """Send JSON."""
         return cast(Answer, self.client.post(API + path, json=body, headers=self._headers({})))
 
-    def post_form(self, path: str, parts: dict[str, Any]) -> Answer:
+    def post_form(self, path: str, parts: Mapping[str, Any]) -> Answer:
         """Send a form with files."""
         boundary, body = encode_multipart(parts)
         return self.post(path, body, f"multipart/form-data; boundary={boundary}")

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from werkzeug.datastructures import FileStorage
+from werkzeug.datastructures import FileStorage, MultiDict
 
 from api.rest import models
 from edoc.acceptance.errors import ConflictError
@@ -396,3 +396,19 @@ def test_a_file_that_would_get_lost_is_refused(office: SmallExchange, sender: De
     response = sender.post_form("/documents", {"metadata": json.dumps(METADATA), part: lost[part]})
     assert problem_of(response, 422, "invalid-request")["errors"][0]["field"] == part
     assert stored(office) == (0, 0, 0)
+
+
+def test_a_second_description_is_refused_and_not_passed_over(office: SmallExchange, sender: Desk) -> None:
+    other = METADATA | {"subject": "Về việc khác"}
+    parts = MultiDict([("metadata", json.dumps(METADATA)), ("metadata", json.dumps(other))])
+    response = sender.post_form("/documents", parts)
+    [error] = problem_of(response, 422, "invalid-request")["errors"]
+    assert (error["field"], error["rule"]) == ("metadata", "single")
+    assert stored(office) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("media_type", ["multipart/form-data", "multipart/form-data; boundary="])
+def test_a_form_without_a_boundary_is_told_that_it_is_missing(sender: Desk, media_type: str) -> None:
+    [error] = problem_of(sender.post("/documents", b"--x\r\n", media_type), 422, "invalid-request")["errors"]
+    assert (error["field"], error["rule"]) == ("Content-Type", "boundary")
+    assert "boundary" in error["reason"]
