@@ -213,7 +213,7 @@ def _check_parts() -> None:
         raise invalid(
             "Content-Type",
             "multipart/form-data has no boundary",
-            "name the boundary between the parts in Content-Type, as programs for HTTP do that make the form themselves",
+            "name the boundary between the parts in Content-Type, as programs that make forms do",
             "boundary",
         )
     unknown = (set(request.form) - {"metadata"}) | (set(request.files) - {"file"})
