@@ -42,7 +42,7 @@ from edoc.envelope.model import (
     TraceHeader,
 )
 from edoc.envelope.rules import needs_description
-from edoc.envelope.scalars import MAX_AMOUNT, max_length, parse_integer
+from edoc.envelope.scalars import MAX_AMOUNT, is_no_code, max_length, parse_integer
 from edoc.envelope.schema_findings import violations_of
 from edoc.envelope.vocabulary import DS_SIGNATURE, VOCABULARIES, Names, Vocabulary
 from edoc.errors import MessageError, Violation
@@ -58,8 +58,6 @@ _DEFAULT_TYPE: Final = 2
 _DEFAULT_TYPE_DETAIL: Final = -1
 
 _DOC_TYPES: Final = {int(member): member for member in BussinessDocType}
-_NULL: Final = "NULL"
-"""The literal text in traffic, as an agency code is normalized."""
 _BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 
 _Number = TypeVar("_Number", bound=IntEnum)
@@ -528,7 +526,7 @@ class _MessageReader:
         group = self._elements.group(element, self._names.trace_header, f"TraceHeaderList/TraceHeader[{position}]")
         organ_id = self._elements.agency_code(group)
         timestamp = self._elements.timestamp(group, "Timestamp")
-        return TraceHeader(None if organ_id == _NULL else organ_id, timestamp)
+        return TraceHeader(None if is_no_code(organ_id or "") else organ_id, timestamp)
 
     # Files
 

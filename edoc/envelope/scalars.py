@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time
 from typing import Final
 
 from edoc.vietnam import VIETNAM
@@ -87,20 +87,19 @@ def parse_date(text: str) -> date | None:
 def parse_timestamp(text: str) -> tuple[datetime, bool] | None:
     """The moment in Vietnam time, and whether the text gave a time at all (else it is midnight).
 
-    The date has the forms of :func:`parse_date`; the time may follow ISO 8601 and name a zone.
+    The date has the forms of :func:`parse_date`; the time may follow ISO 8601 and name a zone. A moment that is none
+    in UTC, the first hours of year 1, does not exist either.
     """
     day = _parse_day(text[:_DAY_LENGTH])
     if day is None:
         return None
     rest = text[_DAY_LENGTH:]
-    if not rest:
-        return datetime.combine(day, time(0), VIETNAM), False
-    if rest[0] not in " T":
+    if rest and rest[0] not in " T":
         return None
     try:
-        clock = time.fromisoformat(rest[1:].strip())
-        moment = datetime.combine(day, clock)
-        return (moment.replace(tzinfo=VIETNAM) if clock.tzinfo is None else moment.astimezone(VIETNAM)), True
+        clock = time.fromisoformat(rest[1:].strip()) if rest else time(0)
+        moment = datetime.combine(day, clock if clock.tzinfo is not None else clock.replace(tzinfo=VIETNAM))
+        return moment.astimezone(UTC).astimezone(VIETNAM), bool(rest)
     except (ValueError, OverflowError):
         return None
 
@@ -114,6 +113,11 @@ def _parse_day(text: str) -> date | None:
     except ValueError:
         return None
     return None
+
+
+def is_no_code(code: str) -> bool:
+    """Whether nodes of the axis write this, normalized, where they have no code."""
+    return code == "NULL"
 
 
 def parse_integer(text: str) -> int | None:

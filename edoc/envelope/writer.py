@@ -49,7 +49,15 @@ from edoc.envelope.model import (
     TraceHeader,
 )
 from edoc.envelope.rules import is_type_name, needs_description
-from edoc.envelope.scalars import MAX_AMOUNT, format_date, format_timestamp, max_length, normalize_text
+from edoc.envelope.scalars import (
+    MAX_AMOUNT,
+    format_date,
+    format_timestamp,
+    is_no_code,
+    max_length,
+    normalize_text,
+    parse_timestamp,
+)
 from edoc.envelope.schema_findings import violations_of
 from edoc.envelope.unzip import ZIP_BASED, ZIP_MAGIC
 from edoc.envelope.vocabulary import EDXML
@@ -256,7 +264,8 @@ class _MessageWriter:
         self._close("OtherInfo")
 
     def _response_for(self, path: str, answered: ResponseFor, *, complete: bool = False) -> None:
-        if answered == ResponseFor() and not complete:
+        if answered == ResponseFor():
+            self._missing(path)
             return
         self._open("ResponseFor")
         self._agency_code(path, answered.organ_id, required=complete)
@@ -292,6 +301,8 @@ class _MessageWriter:
         for position, hop in enumerate(hops, 1):
             hop_path = f"TraceHeaderList/TraceHeader[{position}]"
             self._open("TraceHeader")
+            if is_no_code(normalize_code(hop.organ_id or "")):
+                self._refuse("T", f"{hop_path}/OrganId", f"{hop.organ_id!r} is read as no code at all")
             self._agency_code(hop_path, hop.organ_id, required=True)
             self._timestamp(hop_path, hop.timestamp)
             self._close("TraceHeader")
@@ -472,6 +483,8 @@ class _MessageWriter:
             self._missing(f"{path}/Timestamp")
         elif moment.utcoffset() is None:
             self._refuse("T", f"{path}/Timestamp", "the time does not say in which zone it is")
+        elif parse_timestamp(moment.isoformat(" ")) is None:
+            self._refuse("T", f"{path}/Timestamp", "the time is none in Vietnam, or none in UTC")
         else:
             self._plain("Timestamp", format_timestamp(moment))
 

@@ -52,12 +52,22 @@ def test_every_form_in_use_is_read(text: str) -> None:
         "2026/03/02x08:15",
         "٢٠٢٦/٠٣/٠٢",
         "0001-01-01T00:00:00+23:59",
+        "0001/01/01",
+        "0001/01/01 06:59:59",
+        "9999-12-31T23:59:59-01:00",
         "today",
         "",
     ],
 )
 def test_days_and_times_that_do_not_exist_are_none(text: str) -> None:
     assert parse_date(text) is None
+
+
+def test_every_time_that_exists_is_one_in_utc_too() -> None:
+    for text in ("0001/01/01 07:00:00", "9999/12/31 23:59:59"):
+        moment = parse_timestamp(text)
+        assert moment is not None
+        assert moment[0].astimezone(UTC).year in (1, 9999)
 
 
 def test_a_time_without_a_zone_is_vietnam_time() -> None:

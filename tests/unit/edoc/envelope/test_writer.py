@@ -33,6 +33,7 @@ from edoc.envelope.model import (
     TraceHeader,
 )
 from edoc.errors import MessageError
+from edoc.vietnam import VIETNAM
 from schemas import SchemaName, validate
 from signing.parts import Base64Part, ElementPart
 from signing.xml import CanonicalizationMethod, parse
@@ -309,6 +310,22 @@ def test_the_sender_names_its_governing_agency_and_recipients_their_address() ->
         ("N.MessageHeader.From.OrganizationInCharge", "MessageHeader/From/OrganizationInCharge"),
         ("N.MessageHeader.To.OrganAdd", "MessageHeader/To[1]/OrganAdd"),
     ]
+
+
+@pytest.mark.parametrize("moment", [datetime(9999, 12, 31, 23, tzinfo=UTC), datetime(1, 1, 1, 6, tzinfo=VIETNAM)])
+def test_a_time_that_readers_would_not_take_is_refused(moment: datetime) -> None:
+    hops = (TraceHeader("H29.900", moment),)
+    path = "TraceHeaderList/TraceHeader[1]/Timestamp"
+    assert violations_of(document(trace_headers=hops)) == [("T.TraceHeaderList.TraceHeader.Timestamp", path)]
+
+
+def test_what_would_be_read_as_nothing_is_refused() -> None:
+    hops = (TraceHeader("null", datetime(2026, 3, 2, tzinfo=UTC)),)
+    path = "TraceHeaderList/TraceHeader[1]/OrganId"
+    assert violations_of(document(trace_headers=hops)) == [("T.TraceHeaderList.TraceHeader.OrganId", path)]
+    answered = (ResponseFor(document_id="x"), ResponseFor())
+    path = "MessageHeader/ResponseFor[2]"
+    assert violations_of(document(response_for=answered)) == [("N.MessageHeader.ResponseFor", path)]
 
 
 def test_an_agency_code_that_is_none_is_refused() -> None:
