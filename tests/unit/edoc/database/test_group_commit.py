@@ -29,6 +29,7 @@ class Item:
 
     number: int
     key: str = ""
+    """Several are parted by spaces."""
     actors: Sequence[int] = ()
     found: Preparation | Callable[[], Preparation] = field(default_factory=Ready)
     at_write: Callable[[], object] = lambda: None
@@ -36,7 +37,7 @@ class Item:
 
     @property
     def keys(self) -> frozenset[str]:
-        return frozenset({self.key or str(self.number)})
+        return frozenset(self.key.split() or [str(self.number)])
 
     @classmethod
     def prepare(cls, connection: Connection, items: Sequence[Self]) -> Sequence[Preparation]:
@@ -74,8 +75,30 @@ def rows_of(engine: Engine) -> list[int]:
         return list(connection.scalars(select(DirectoryVersionRow.id).order_by(DirectoryVersionRow.id)))
 
 
+class Running:
+    """An item that a thread runs, which the end of the tests does not wait for: what hangs must fail."""
+
+    def __init__(self, commits: GroupCommit, item: Item) -> None:
+        self._commits, self._item = commits, item
+        self._outcomes: list[list[int] | BaseException] = []
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def outcome(self) -> list[int] | BaseException:
+        """What it returned or raised, within the patience that there is."""
+        self._thread.join(PATIENCE)
+        assert self._outcomes, f"item {self._item.number} is still waiting"
+        return self._outcomes[0]
+
+    def _run(self) -> None:
+        try:
+            self._outcomes.append(self._commits.run(self._item))
+        except (DatabaseError, SystemExit) as error:
+            self._outcomes.append(error)
+
+
 def run_while_one_leads(commits: GroupCommit, items: Sequence[Item]) -> list[list[int] | BaseException]:
-    """Run ``items``, one thread each, which all come while another item holds the transaction; in their order."""
+    """Run ``items``, one thread each, which all come in their order while another item holds the transaction."""
     may_go = threading.Event()
     leads = threading.Event()
 
@@ -83,21 +106,16 @@ def run_while_one_leads(commits: GroupCommit, items: Sequence[Item]) -> list[lis
         leads.set()
         assert may_go.wait(PATIENCE)
 
-    def run(item: Item) -> list[int] | BaseException:
-        try:
-            return commits.run(item)
-        except (DatabaseError, SystemExit) as error:
-            return error
-
-    with ThreadPoolExecutor(len(items) + 1) as pool:
-        first = pool.submit(commits.run, Item(0, at_write=wait))
-        assert leads.wait(PATIENCE)
-        others = [pool.submit(run, item) for item in items]
-        while commits.waiting < len(items):
+    first = Running(commits, Item(0, at_write=wait))
+    assert leads.wait(PATIENCE)
+    others = []
+    for count, item in enumerate(items, 1):
+        others.append(Running(commits, item))
+        while commits.waiting < count:
             threading.Event().wait(0.001)
-        may_go.set()
-        first.result(PATIENCE)
-        return [other.result(PATIENCE) for other in others]
+    may_go.set()
+    assert first.outcome() == []
+    return [other.outcome() for other in others]
 
 
 def test_an_item_alone_is_committed_at_once(engine: Engine) -> None:
@@ -128,6 +146,12 @@ def test_items_with_a_key_in_common_never_share_a_transaction(engine: Engine) ->
 
     assert rows_of(engine) == [0, 1, 2, 3]
     assert not any({1, 2} <= set(batch) for batch in Item.batches)
+
+
+def test_what_shares_a_key_with_an_item_set_aside_does_not_overtake_it(engine: Engine) -> None:
+    run_while_one_leads(GroupCommit(engine), [Item(1, "a"), Item(2, "a b"), Item(3, "b c"), Item(4, "c"), Item(5)])
+
+    assert Item.batches == [[0], [1, 5], [2], [3], [4]]
 
 
 def test_an_item_that_fails_in_its_preparation_fails_alone(engine: Engine) -> None:
