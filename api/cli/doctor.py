@@ -125,7 +125,27 @@ def _broken(name: str, title: Text, error: Exception) -> Finding:
     problem = describe(error)
     if problem is None:
         return Finding(name, title, good=False, detail=f"{type(error).__name__}: {error}")
-    return Finding(name, title, good=False, detail=problem.what.en, remedy=problem.remedy)
+    return Finding(name, title, good=False, detail=problem.what.en, remedy=_own_remedy(error) or problem.remedy)
+
+
+def _own_remedy(error: Exception) -> Text | None:
+    """What helps where other commands would send people here."""
+    from edoc.database.errors import DatabaseError, RetryableError, SchemaVersionError, UnsafeDatabaseError
+    from edoc.errors import ArchiveError, ObjectCorruptError, ObjectNotFoundError
+
+    if isinstance(error, UnsafeDatabaseError):
+        return Text("đặt lại cơ sở dữ liệu như lý do đã nêu", "set the database up as the reason says")
+    if isinstance(error, DatabaseError) and not isinstance(error, RetryableError | SchemaVersionError):
+        return Text(
+            "xem cơ sở dữ liệu có chạy, còn chỗ và cho trục ghi không (EDOC_DATABASE_URL)",
+            "see that the database runs, has space left and lets the exchange write (EDOC_DATABASE_URL)",
+        )
+    if isinstance(error, ArchiveError) and not isinstance(error, ObjectCorruptError | ObjectNotFoundError):
+        return Text(
+            "thêm dung lượng, cho người dùng của trục quyền ghi kho lưu trữ; với S3: xem địa chỉ, bucket, khóa",
+            "free space for the archive, and let the exchange's user write to it; of S3: see address, bucket, keys",
+        )
+    return None
 
 
 def _clock() -> Finding:
@@ -174,7 +194,12 @@ def _port(settings: Settings) -> Finding:
             probe.bind((settings.host, settings.port))
         except OSError as error:
             if _is_exchange(settings):
-                return Finding("port", title, good=True, detail=f"{where}: an exchange is running")
+                # What answers names nobody, so that it may be the exchange of another home.
+                detail = f"{where}: something answers there as an exchange; whether it is this one is not known"
+                remedy = Text(
+                    "nếu trục này chưa chạy, đặt EDOC_PORT khác", "if this exchange does not run, set another EDOC_PORT"
+                )
+                return Finding("port", title, good=None, detail=detail, remedy=remedy)
             remedy = Text("đặt EDOC_PORT khác, hoặc dừng chương trình kia", "set another EDOC_PORT, or stop the other")
             return Finding("port", title, good=False, detail=f"{where}: {error.strerror}", remedy=remedy)
     return Finding("port", title, good=True, detail=f"{where} is free")

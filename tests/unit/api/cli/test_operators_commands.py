@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import re
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from api.cli.demo.tampering import damaged_object
+from api.client import Client
+from edoc.archive.local import LocalObjectStore
+from edoc.database.errors import DatabaseError
 from edoc.directory.loader import KINDS
+from edoc.errors import ArchiveError
 from tests.unit.api.cli.conftest import City, Edoc
 
 AGENCIES = "code,old_code,parent_code,kind,name,name_en\nH1,0.1,,city,Thành phố,City\nH1.1,,H1,office,Văn phòng,\n"
+
+
+def all_below(error: type[Exception]) -> Iterator[type[Exception]]:
+    yield error
+    for each in error.__subclasses__():
+        yield from all_below(each)
 
 
 @pytest.fixture
@@ -92,6 +104,52 @@ def test_the_doctor_finds_the_one_object_that_was_altered(
         edoc("fetch", *city.as_agency("H29.4"), sent["document"], "--to", str(tmp_path / "in"), code=3)
         assert list((tmp_path / "in").iterdir()) == []
     assert edoc.json("doctor", "--deep", "--home", city.home)["ok"] is True
+
+
+def test_the_doctor_says_of_an_archive_that_cannot_be_written_what_to_do_about_it(
+    edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+
+    def full(*_: object) -> None:
+        raise ArchiveError("the staging folder cannot be written: No space left on device")
+
+    monkeypatch.setattr(LocalObjectStore, "put_bytes", full)
+    report = edoc.json("doctor", "--home", home, code=1)
+    [wrong] = [each for each in report["checks"] if each["outcome"] == "bad"]
+    assert wrong["name"] == "archive"
+    assert "No space left" in wrong["detail"]
+    assert "free space for the archive" in wrong["remedy"]
+
+
+@pytest.mark.parametrize("kind", sorted({*all_below(DatabaseError), *all_below(ArchiveError)}, key=str))
+def test_the_doctor_sends_nobody_to_itself(
+    edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch, kind: type[Exception]
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+
+    def fail(*_: object) -> None:
+        raise kind("reason")
+
+    monkeypatch.setattr(LocalObjectStore, "put_bytes", fail)
+    report = edoc.json("doctor", "--home", home, code=1)
+    [wrong] = [each for each in report["checks"] if each["outcome"] == "bad"]
+    assert wrong["remedy"]
+    assert not re.search(r"edoc doctor(?! --deep)", wrong["remedy"])
+
+
+def test_the_doctor_does_not_take_another_homes_exchange_for_its_own(
+    edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        monkeypatch.setenv("EDOC_PORT", str(holder.getsockname()[1]))
+        for answers, outcome in ((True, "warning"), (False, "bad")):
+            monkeypatch.setattr(Client, "is_ready", lambda _, answers=answers: answers)
+            checks = edoc.json("doctor", "--home", home, code=0 if answers else 1)["checks"]
+            [port] = [each for each in checks if each["name"] == "port"]
+            assert port["outcome"] == outcome
+            assert "EDOC_PORT" in port["remedy"]
+            assert ("whether it is this one is not known" in port["detail"]) is answers
 
 
 def test_a_certificate_is_issued_listed_shown_and_revoked(edoc: Edoc, home: str, tmp_path: Path, password: str) -> None:
