@@ -11,22 +11,23 @@ from uuid import UUID
 
 from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
 from edoc.plain_text import unfit_character
 
 
+class ControlCharacterError(ValueError):
+    """A line of text has a control character in it; pydantic keeps this as the cause of its own error."""
+
+    rule: Final = "control_character"
+    remedy: Final = "leave the character out"
+
+
 def _checked_line(text: str) -> str:
-    found = unfit_character(text)
-    if found is not None:
-        raise PydanticCustomError(
-            CONTROL_CHARACTER, "the text has the control character {character} in it", {"character": found}
-        )
+    if found := unfit_character(text):
+        raise ControlCharacterError(f"the text has the control character {found} in it")
     return text
 
 
-CONTROL_CHARACTER: Final = "control_character"
-"""The rule that a line of text breaks."""
 Line = Annotated[str, AfterValidator(_checked_line)]
 """Text of a query, which no database must get to see with control characters in it."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]

@@ -22,7 +22,7 @@ from werkzeug.exceptions import HTTPException
 from api import errors as api_errors
 from api.rest import errors as rest_errors
 from api.rest.context import request_id
-from api.rest.models import CONTROL_CHARACTER
+from api.rest.models import ControlCharacterError
 from api.rest.remedies import REMEDIES, Remedy
 from edoc import errors as edoc_errors
 from edoc.acceptance import errors as acceptance
@@ -276,7 +276,6 @@ _PYDANTIC_CLASSES: Final = (
 _PYDANTIC_REMEDIES: Final[Mapping[str, str]] = {
     "missing": "give this field",
     "extra_forbidden": "leave it out, or spell it as the API's description does",
-    CONTROL_CHARACTER: "leave the character out",
 }
 """What helps against some of its rules; against the others, the description of the API."""
 
@@ -356,10 +355,7 @@ def _items(error: Exception) -> list[dict[str, str]]:
         item = {"code": f"T.{error.rule}", "field": "body", "rule": error.rule}
         return [item | {"reason": error.reason, "remedy": error.remedy}]
     if isinstance(error, ValidationError):
-        return [
-            _invalid_field(".".join(map(str, each["loc"])) or "body", each["type"], each["msg"])
-            for each in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
+        return [_invalid_field(each) for each in error.errors(include_url=False, include_input=False)]
     return []
 
 
@@ -381,10 +377,16 @@ def _violation(violation: Violation) -> dict[str, str]:
     }
 
 
-def _invalid_field(field: str, kind: str, message: str) -> dict[str, str]:
-    letter = next((letter for part, letter in _PYDANTIC_CLASSES if part in kind), "M")
-    remedy = _PYDANTIC_REMEDIES.get(kind, "give a value as the API's description says")
-    return {"code": f"{letter}.{field}", "field": field, "rule": kind, "reason": message, "remedy": remedy}
+def _invalid_field(found: Mapping[str, Any]) -> dict[str, str]:
+    field = ".".join(map(str, found["loc"])) or "body"
+    cause = found.get("ctx", {}).get("error")
+    if isinstance(cause, ControlCharacterError):
+        item = {"code": f"M.{field}", "field": field, "rule": cause.rule}
+        return item | {"reason": str(cause), "remedy": cause.remedy}
+    rule = found["type"]
+    letter = next((letter for part, letter in _PYDANTIC_CLASSES if part in rule), "M")
+    remedy = _PYDANTIC_REMEDIES.get(rule, "give a value as the API's description says")
+    return {"code": f"{letter}.{field}", "field": field, "rule": rule, "reason": found["msg"], "remedy": remedy}
 
 
 def _challenge(error: Exception) -> str | None:
