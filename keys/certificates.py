@@ -49,8 +49,14 @@ UNREADABLE = (
 )
 """What cryptography raises on certificates and CRLs that are damaged or made to confuse."""
 
-_PEM_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
-_PEM_BEGIN = re.compile(rb"^-----BEGIN ", re.MULTILINE)
+MAX_BLOCKS = 1024
+"""PEM blocks of one bundle; those of the authorities that browsers trust have less than two hundred."""
+MAX_BLOCK_BYTES = 64 << 20
+"""One PEM block; CRLs of national authorities, which hold each certificate revoked in years, reach some megabytes."""
+
+_PEM_BEGIN = b"-----BEGIN "
+_PEM_LABEL = re.compile(rb"([A-Z0-9 ]{1,64})-----")
+_PEM_DASHES = b"-----"
 _CERTIFICATE_LABELS = frozenset({b"CERTIFICATE", b"X509 CERTIFICATE"})
 _CRL_LABELS = frozenset({b"X509 CRL"})
 _AGENCY_PREFIX = "GOVVN-"
@@ -80,13 +86,13 @@ def _remembered(look: Callable[[x509.Certificate], str]) -> Callable[[x509.Certi
     return remembered
 
 
-def read_certificates(data: bytes) -> tuple[x509.Certificate, ...]:
+def read_certificates(data: bytes, *, at_most: int = MAX_BLOCKS) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM bundle in its order (other PEM blocks are passed over), or the one DER certificate.
 
     Raises:
-        CertificateFormatError: there is none, or one of them is damaged.
+        CertificateFormatError: there is none, or one of them is damaged, or there are more than ``at_most`` PEM blocks.
     """
-    blocks = _pem_blocks(data, _CERTIFICATE_LABELS)
+    blocks = _pem_blocks(data, _CERTIFICATE_LABELS, at_most)
     try:
         certificates = (
             tuple(x509.load_pem_x509_certificate(block) for block in blocks)
@@ -120,13 +126,13 @@ def check_readable(certificate: x509.Certificate) -> None:
         raise CertificateFormatError("the signature of a certificate is not a whole number of octets")
 
 
-def read_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
+def read_crls(data: bytes, *, at_most: int = MAX_BLOCKS) -> tuple[x509.CertificateRevocationList, ...]:
     """The CRLs of a PEM bundle in its order (other PEM blocks are passed over), or the one DER CRL.
 
     Raises:
-        CertificateFormatError: there is none, or one of them is damaged.
+        CertificateFormatError: there is none, or one of them is damaged, or there are more than ``at_most`` PEM blocks.
     """
-    blocks = _pem_blocks(data, _CRL_LABELS)
+    blocks = _pem_blocks(data, _CRL_LABELS, at_most)
     try:
         crls = tuple(x509.load_pem_x509_crl(block) for block in blocks) if blocks else (x509.load_der_x509_crl(data),)
         for crl in crls:
@@ -137,12 +143,40 @@ def read_crls(data: bytes) -> tuple[x509.CertificateRevocationList, ...]:
     return crls
 
 
-def _pem_blocks(data: bytes, labels: frozenset[bytes]) -> tuple[bytes, ...]:
-    """The PEM blocks of these labels (RFC 7468); a bundle in which any block was cut short is refused whole."""
-    blocks = list(_PEM_BLOCK.finditer(data))
-    if len(blocks) != len(_PEM_BEGIN.findall(data)):
-        raise CertificateFormatError("a PEM block has no end")
-    return tuple(block.group(0) for block in blocks if block.group(1) in labels)
+def _pem_blocks(data: bytes, labels: frozenset[bytes], at_most: int) -> tuple[bytes, ...]:
+    """The PEM blocks of these labels (RFC 7468); a bundle in which any block was cut short is refused whole.
+
+    Nothing is looked at twice, so that a bundle made of beginnings costs no more than its length.
+    """
+    found: list[bytes] = []
+    blocks, at = 0, data.find(_PEM_BEGIN)
+    while at >= 0:
+        label, stop = _pem_block(data, at)
+        begins_line = at == 0 or data[at - 1 : at] == b"\n"
+        if label is None and begins_line:
+            raise CertificateFormatError(f"a PEM block has no end, or more than {MAX_BLOCK_BYTES} bytes")
+        if label is not None and not begins_line:
+            raise CertificateFormatError("a PEM block does not begin its line")
+        blocks += label is not None
+        if blocks > at_most:
+            raise CertificateFormatError(f"it has more than {at_most} PEM blocks")
+        if label in labels:
+            found.append(data[at:stop])
+        at = data.find(_PEM_BEGIN, stop)
+    return tuple(found)
+
+
+def _pem_block(data: bytes, at: int) -> tuple[bytes | None, int]:
+    """The label of the block that begins at ``at`` (None where it is no whole block), and where to go on."""
+    begin = _PEM_LABEL.match(data, at + len(_PEM_BEGIN))
+    if begin is None:
+        return None, at + len(_PEM_BEGIN)
+    label = begin.group(1)
+    end = data.find(_PEM_DASHES, begin.end(), begin.end() + MAX_BLOCK_BYTES)
+    closing = b"-----END " + label + _PEM_DASHES
+    if end < 0:
+        return None, begin.end() + MAX_BLOCK_BYTES - len(_PEM_DASHES)  # dashes may begin just before
+    return (label, end + len(closing)) if data.startswith(closing, end) else (None, end)
 
 
 @_remembered

@@ -1,9 +1,12 @@
+import time
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.x509.oid import NameOID
 
 from keys.certificates import (
+    MAX_BLOCKS,
     CertificateRole,
     agency_code,
     agency_identifier,
@@ -52,6 +55,55 @@ def test_bundle_cut_short_is_refused_whole(pki: Pki) -> None:
     bundle = pem([pki.root.certificate, pki.issuing.certificate])
     with pytest.raises(CertificateFormatError, match="no end"):
         read_certificates(bundle[:-40])
+
+
+def test_beginnings_without_end_cost_no_more_than_their_length() -> None:
+    data = b"-----BEGIN A-----\n" * 200_000
+    begun = time.process_time()
+    for read in (read_certificates, read_crls):
+        with pytest.raises(CertificateFormatError, match="no end"):
+            read(data)
+        with pytest.raises(CertificateFormatError, match="no X.509|no CRL"):
+            read(b"x" + data.replace(b"\n", b"x"))
+    assert time.process_time() - begun < 2
+
+
+def test_block_that_ends_under_another_label_has_no_end(pki: Pki) -> None:
+    bundle = pem([pki.root.certificate])
+    other = bundle.replace(b"END CERTIFICATE", b"END X509 CRL")
+    with pytest.raises(CertificateFormatError, match="no end"):
+        read_certificates(other + bundle)
+
+
+def test_block_within_a_block_is_refused(pki: Pki) -> None:
+    with pytest.raises(CertificateFormatError, match="no end"):
+        read_certificates(b"-----BEGIN NOTE-----\n" + pem([pki.root.certificate]) + b"-----END NOTE-----\n")
+
+
+def test_block_that_does_not_begin_its_line_is_refused_and_a_mere_mention_is_not(pki: Pki) -> None:
+    bundle = pem([pki.root.certificate])
+    with pytest.raises(CertificateFormatError, match="begin its line"):
+        read_certificates(b"the root: " + bundle)
+    assert read_certificates(b"text before a block: -----BEGIN CERTIFICATE-----\n" + bundle) == (pki.root.certificate,)
+
+
+def test_bundle_of_more_blocks_than_anybody_needs_is_refused(pki: Pki) -> None:
+    bundle, note = pem([pki.root.certificate]), b"-----BEGIN NOTE-----\n-----END NOTE-----\n"
+    assert read_certificates(note * (MAX_BLOCKS - 1) + bundle) == (pki.root.certificate,)
+    for read in (read_certificates, read_crls):
+        with pytest.raises(CertificateFormatError, match=f"more than {MAX_BLOCKS} PEM blocks"):
+            read(note * MAX_BLOCKS + bundle)
+    with pytest.raises(CertificateFormatError, match="more than 1 PEM blocks"):
+        read_certificates(bundle * 2, at_most=1)
+
+
+def test_block_longer_than_anybody_needs_is_refused(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = pem([pki.root.certificate])
+    monkeypatch.setattr("keys.certificates.MAX_BLOCK_BYTES", len(bundle))
+    assert read_certificates(bundle) == (pki.root.certificate,)
+    monkeypatch.setattr("keys.certificates.MAX_BLOCK_BYTES", 100)
+    with pytest.raises(CertificateFormatError, match="more than 100 bytes"):
+        read_certificates(bundle)
 
 
 def test_trailing_bytes_after_der_are_refused(pki: Pki) -> None:
