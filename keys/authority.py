@@ -11,7 +11,6 @@ who rely on it, and ``register.jsonl``, which says what was issued and revoked. 
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,6 +21,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from keys.certificates import (
+    UNREADABLE,
     CertificateRole,
     agency_code,
     fingerprint,
@@ -462,7 +462,7 @@ def _certificates(events: Sequence[Event]) -> tuple[IssuedCertificate, ...]:
     try:
         revoked = {event["serial"]: event for event in events if event["event"] == "revoked"}
         return tuple(_issued(event, revoked.get(event["serial"])) for event in events if event["event"] == "issued")
-    except (KeyError, ValueError, TypeError, binascii.Error) as error:
+    except (KeyError, *UNREADABLE) as error:
         raise AuthorityError(f"the register is damaged: {error!r}") from error
 
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import PrivateFormat, pkcs12
 
+from keys.certificates import UNREADABLE
 from keys.errors import KeyNotFoundError, KeyStoreError, WeakKeyError
 from keys.memory import MemoryKey
 from keys.profile import check_key_strength
@@ -177,7 +177,7 @@ def _read_private_file(path: Path) -> bytes:
 def _open(path: Path, data: bytes, password: bytes) -> MemoryKey:
     try:
         content = pkcs12.load_pkcs12(data, password)
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise KeyStoreError(f"the key file {path} cannot be opened: the password is wrong or it is damaged") from error
     if content.cert is None or not isinstance(content.key, rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey):
         raise KeyStoreError(f"the key file {path} does not hold an RSA or EC key with its certificate")

@@ -30,6 +30,7 @@ from signxml.algorithms import DigestAlgorithm as SignxmlDigest
 from signxml.signer import XMLSigner
 from signxml.verifier import SignatureConfiguration, VerifyResult, XMLVerifier
 
+from keys.certificates import UNREADABLE
 from keys.errors import KeyUsageError, PathNotFoundError
 from keys.profile import KeyPurpose, check_purpose
 from keys.store import DigestAlgorithm, SigningKey
@@ -277,7 +278,7 @@ def _read_entries(elements: Sequence[etree._Element]) -> Iterator[TrustListEntry
         try:
             trusted_as = TrustedAs(_required(element, "TrustedAs"))
             certificate = x509.load_der_x509_certificate(base64.b64decode(element.text or "", validate=True))
-        except ValueError as error:
+        except UNREADABLE as error:
             raise TrustListError(f"an entry of the trust list cannot be read: {error}") from error
         valid_from = _read_time(_required(element, "ValidFrom"))
         yield TrustListEntry(trusted_as, certificate, valid_from, None if until is None else _read_time(until))

@@ -12,9 +12,9 @@ from typing import Final
 
 import pybase64
 from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
+from keys.certificates import UNREADABLE
 from keys.store import DigestAlgorithm, KeyKind
 from signing.xades.errors import AlgorithmConstraintsError, SignatureFormatError
 
@@ -77,7 +77,7 @@ class KeyCertificate:
         """
         try:
             key = self.certificate.public_key()
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except UNREADABLE as error:
             raise AlgorithmConstraintsError(
                 "key.kind", f"the key of the certificate cannot be used: {error}", "sign with an RSA or ECDSA key"
             ) from error
@@ -107,7 +107,7 @@ def _read_kept(text: str) -> KeyCertificate:
     try:
         certificate = x509.load_der_x509_certificate(der)
         _touch(certificate)
-    except (ValueError, TypeError, x509.DuplicateExtension, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise SignatureFormatError(
             "key_info.certificate", f"a certificate in KeyInfo is damaged: {error}", "send the certificate as issued"
         ) from error

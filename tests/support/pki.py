@@ -295,6 +295,19 @@ def pem(certificates: Iterable[x509.Certificate]) -> bytes:
     return b"".join(each.public_bytes(serialization.Encoding.PEM) for each in certificates)
 
 
+def of_unknown_version(certificate: x509.Certificate) -> bytes:
+    """The DER of a certificate that says it is of version 8, which there is not."""
+    der = certificate.public_bytes(serialization.Encoding.DER)
+    assert der.count(_VERSION_3) == 1
+    return der.replace(_VERSION_3, _VERSION_3[:-1] + b"\x07")
+
+
+_VERSION_3 = bytes.fromhex("a003020102")
+
+X400_NAME = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex("3004a3023000"))
+"""A subjectAltName of the kind x400Address (RFC 5280 section 4.2.1.6), which cryptography does not know."""
+
+
 def _sign_certificate(
     builder: x509.CertificateBuilder, key: PrivateKey, signing_hash: hashes.HashAlgorithm | None
 ) -> x509.Certificate:

@@ -1,3 +1,4 @@
+import base64
 import json
 import multiprocessing
 import stat
@@ -16,6 +17,7 @@ from keys.pkcs12 import MIN_KDF_ROUNDS
 from keys.profile import check_strength
 from keys.revocation import RevocationData
 from keys.trust import CertificatePath, KeyPurpose, PathValidator, TrustAnchors
+from tests.support.pki import Pki, of_unknown_version
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -276,6 +278,16 @@ def test_half_a_line_left_by_a_crash_is_passed_over_and_cut_off(tmp_path: Path) 
     assert len(DemonstrationAuthority.open(tmp_path, PASSWORD).issued()) == 1
     authority.issue_seal("H29.1", "One", at=AT)
     assert [json.loads(line)["event"] for line in register.read_bytes().splitlines()] == ["issued", "issued"]
+
+
+def test_register_with_a_certificate_of_an_unknown_version_is_refused(tmp_path: Path) -> None:
+    create(tmp_path)
+    with (tmp_path / "register.jsonl").open("ab") as file:
+        certificate = base64.b64encode(of_unknown_version(Pki().root.certificate)).decode()
+        event = {"event": "issued", "serial": "1", "certificate": certificate, "issuer": "root"}
+        file.write(json.dumps(event).encode() + b"\n")
+    with pytest.raises(AuthorityError, match="damaged"):
+        DemonstrationAuthority.open(tmp_path, PASSWORD)
 
 
 @pytest.mark.parametrize(

@@ -58,14 +58,14 @@ def test_bundle_cut_short_is_refused_whole(pki: Pki) -> None:
 
 
 def test_beginnings_without_end_cost_no_more_than_their_length() -> None:
-    data = b"-----BEGIN A-----\n" * 200_000
+    data = b"-----BEGIN A-----\n" * 10_000
     begun = time.process_time()
     for read in (read_certificates, read_crls):
         with pytest.raises(CertificateFormatError, match="no end"):
             read(data)
-        with pytest.raises(CertificateFormatError, match="no X.509|no CRL"):
+        with pytest.raises(CertificateFormatError, match=r"no X\.509|no CRL"):
             read(b"x" + data.replace(b"\n", b"x"))
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 1
 
 
 def test_block_that_ends_under_another_label_has_no_end(pki: Pki) -> None:

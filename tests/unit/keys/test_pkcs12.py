@@ -3,12 +3,13 @@ import stat
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, pkcs12
 
 from keys.errors import KeyNotFoundError, KeyStoreError
 from keys.pkcs12 import MIN_KDF_ROUNDS, Pkcs12KeyStore, read_pkcs12, write_pkcs12
 from keys.store import DigestAlgorithm, KeyStore
-from tests.support.pki import Pki, private_key
+from tests.support.pki import Pki, of_unknown_version, private_key
 
 PASSWORD = "mật khẩu".encode()
 
@@ -69,6 +70,18 @@ def test_file_that_others_can_get_at_is_refused(folder: Path, mode: int) -> None
 def test_wrong_password_is_told(folder: Path) -> None:
     with pytest.raises(KeyStoreError, match="password is wrong"):
         store(folder, b"another").find("seal")
+
+
+def test_file_with_a_certificate_of_an_unknown_version_is_refused(
+    folder: Path, pki: Pki, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(data: bytes, password: bytes) -> pkcs12.PKCS12KeyAndCertificates:
+        x509.load_der_x509_certificate(of_unknown_version(pki.root.certificate))
+        raise AssertionError("cryptography reads such certificates after all")
+
+    monkeypatch.setattr("keys.pkcs12.pkcs12.load_pkcs12", load)
+    with pytest.raises(KeyStoreError, match="damaged"):
+        store(folder).find("seal")
 
 
 def test_every_cut_of_a_file_is_refused(folder: Path) -> None:

@@ -29,7 +29,7 @@ from signing.trust_list import (
     write_trust_list,
 )
 from signing.xml import XmlLimits, parse
-from tests.support.pki import ISSUING, SEALING, Pki
+from tests.support.pki import ISSUING, SEALING, Pki, of_unknown_version
 from tests.support.signing_keys import PlainKey, root_certificate, signing_key
 
 ISSUED = datetime(2026, 3, 1, tzinfo=UTC)
@@ -194,6 +194,10 @@ ILL_FORMED: dict[str, tuple[Callable[[], str], str]] = {
     ),
     "no certificate": (lambda: unsigned(with_entry("QUJD")), "cannot be read"),
     "bad base64": (lambda: unsigned(with_entry("!")), "cannot be read"),
+    "certificate of an unknown version": (
+        lambda: unsigned(with_entry(base64.b64encode(of_unknown_version(root_certificate())).decode())),
+        "cannot be read",
+    ),
 }
 
 

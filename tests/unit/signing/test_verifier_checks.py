@@ -29,7 +29,7 @@ from signing.report import Indication, SubIndication
 from signing.xades.verifier import verify
 from signing.xml import ParsedXml, XmlLimits, parse
 from tests.support import signatures as made
-from tests.support.pki import private_key
+from tests.support.pki import X400_NAME, Pki, of_unknown_version, private_key
 from tests.support.signatures import (
     BASE64,
     DETACHED,
@@ -58,6 +58,7 @@ NOT_FOUND = SubIndication.SIGNED_DATA_NOT_FOUND
 MORE = "http://www.w3.org/2001/04/xmldsig-more#"
 SEAL = signing_key()
 SEAL_CERT = made.x509_data(SEAL.certificate)
+STRANGELY_NAMED = Pki().certificate("x", issuer=None, extensions=[(X400_NAME, False)]).certificate
 CERT_DIGEST = made.certificate_digest(SEAL.certificate)
 
 
@@ -397,6 +398,19 @@ KEY_INFO = {
     ),
     "damaged certificate": Refused(
         Recipe(key_info=SEAL_CERT.replace("<ds:X509Certificate>MII", "<ds:X509Certificate>MIA")), "key_info.certificate"
+    ),
+    "certificate of an unknown version": Refused(
+        Recipe(
+            key_info=SEAL_CERT.replace(
+                base64.b64encode(made.der(SEAL.certificate)).decode(),
+                base64.b64encode(of_unknown_version(SEAL.certificate)).decode(),
+            )
+        ),
+        "key_info.certificate",
+        says="damaged",
+    ),
+    "certificate with a name of an unknown kind": Refused(
+        Recipe(key_info=made.x509_data(STRANGELY_NAMED)), "key_info.certificate", says="damaged"
     ),
     "certificate and more bytes": Refused(
         Recipe(
