@@ -57,6 +57,9 @@ _DIRTY_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that have no place in a file name: controls, invisible formatting, lone surrogates."""
 _SIGNATURE_LIMITS: Final = XmlLimits(max_bytes=8 << 20, max_skeleton_bytes=8 << 20, max_nodes=400_000)
 """Room for a reference to each of as many files as a container may have."""
+_MAX_SIGNATURES: Final = 16
+"""As in messages. An export has one; this leaves room for countersigners. Each signature is checked against all files
+and its whole document, so that thousands of empty ones, which are a few kilobytes when packed, would take hours."""
 
 
 class FileStream(Protocol):
@@ -102,7 +105,9 @@ class ContainerLimits:
 
     zip: ZipLimits = field(default_factory=ZipLimits)
     signatures: XmlLimits = _SIGNATURE_LIMITS
-    """Limits of each signature document."""
+    """Limits of each signature document; ``max_bytes`` is also that of all of them together."""
+    max_signatures: int = _MAX_SIGNATURES
+    """Number of signatures in all signature documents together, and so of the documents, each of which has one."""
 
 
 @dataclass(frozen=True)
@@ -356,16 +361,34 @@ class Container:
         """The files with XAdES signatures.
 
         Raises:
-            ContainerError: there are none, or one is not made of signatures alone.
+            ContainerError: there are none, one is not made of signatures alone, or they pass the limits.
             XmlError: one cannot be parsed.
         """
         if not self._signature_members:
             raise ContainerError("the container has no XAdES signature (META-INF/*signatures*.xml)")
-        return tuple(self._signature_document(member) for member in self._signature_members)
+        self._check_signature_files()
+        documents: list[SignatureDocument] = []
+        count = 0
+        for member in self._signature_members:
+            document = self._signature_document(member)
+            count += len(document.signatures)
+            if count > self._limits.max_signatures:
+                raise ContainerError(f"the container has more than {self._limits.max_signatures} signatures")
+            documents.append(document)
+        return tuple(documents)
+
+    def _check_signature_files(self) -> None:
+        """By number and size, before any is read."""
+        most, largest = self._limits.max_signatures, self._limits.signatures.max_bytes
+        if len(self._signature_members) > most:
+            raise ContainerError(f"the container has more than {most} files of signatures (META-INF/*signatures*.xml)")
+        for member in self._signature_members:
+            if member.size > largest:
+                raise ContainerError(f"{member.name} has more than {largest} bytes")
+        if sum(member.size for member in self._signature_members) > largest:
+            raise ContainerError(f"the files of signatures have more than {largest} bytes together")
 
     def _signature_document(self, member: Member) -> SignatureDocument:
-        if member.size > self._limits.signatures.max_bytes:
-            raise ContainerError(f"{member.name} has more than {self._limits.signatures.max_bytes} bytes")
         document = parse(member.read(), self._limits.signatures)
         signatures = tuple(document.root.iterchildren(etree.Element))
         if document.root.tag != f"{{{ASIC}}}XAdESSignatures" or not signatures:

@@ -453,6 +453,39 @@ def test_large_signature_file_is_refused_before_it_is_read() -> None:
         open_container(made(), limits).signature_documents()
 
 
+def signature_files(*numbers: int) -> Container:
+    """With so many empty signatures in each of its files of signatures."""
+    name = "META-INF/signatures{}.xml".format
+    body = '<s:XAdESSignatures xmlns:s="{}" xmlns:ds="{}">{}</s:XAdESSignatures>'.format
+    files = [(name(at), body(ASIC, DS, "<ds:Signature/>" * number).encode()) for at, number in enumerate(numbers)]
+    return open_container(zipped([("a", b"x"), *files]))
+
+
+@pytest.mark.parametrize("numbers", [(16,), (8, 8), (1,) * 16])
+def test_as_many_signatures_as_anybody_needs_are_given(numbers: tuple[int, ...]) -> None:
+    assert tuple(len(each.signatures) for each in signature_files(*numbers).signature_documents()) == numbers
+
+
+@pytest.mark.parametrize(
+    ("numbers", "reason"), [((17,), "16 signatures"), ((9, 8), "16 signatures"), ((1,) * 17, "16 files")]
+)
+def test_more_signatures_than_anybody_needs_are_refused(numbers: tuple[int, ...], reason: str) -> None:
+    with pytest.raises(ContainerError, match=f"more than {reason}"):
+        signature_files(*numbers).signature_documents()
+
+
+def test_too_many_signature_files_are_refused_before_any_is_read() -> None:
+    with pytest.raises(ContainerError, match="16 files"):
+        open_container(zipped([(f"META-INF/signatures{at}.xml", b"<x") for at in range(17)])).signature_documents()
+
+
+def test_signature_files_that_are_large_together_are_refused_before_any_is_read() -> None:
+    files = [(f"META-INF/signatures{at}.xml", b"<x1234") for at in range(2)]
+    limits = ContainerLimits(signatures=XmlLimits(max_bytes=10))
+    with pytest.raises(ContainerError, match="more than 10 bytes together"):
+        open_container(zipped(files), limits).signature_documents()
+
+
 def test_every_signature_file_is_given() -> None:
     with open_container(made()) as container:
         (own,) = container.signature_documents()

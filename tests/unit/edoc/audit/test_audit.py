@@ -203,6 +203,18 @@ def test_each_fault_is_found_even_under_the_exchanges_own_seal(
     assert found in bad(report)
 
 
+def test_evidence_of_another_document_may_not_follow_even_where_nothing_else_is_wrong(
+    small: SmallExchange, export: bytes
+) -> None:
+    files = unpacked(export)
+    last = max(name for name in files if name.startswith(layout.EVIDENCE))
+    reseal(last, document_id="another")(files, small)
+    report = small.audit(packed(files, small))
+    (wrong,) = (each for each in report.checks if each.outcome not in (Outcome.GOOD, Outcome.NOTE))
+    assert (wrong.name, wrong.subject) == (CheckName.EVIDENCE_LINK, last)
+    assert "cannot stand before it" in wrong.reason
+
+
 def test_altered_certificates_do_not_stand_in_the_way_of_the_true_ones_in_the_seals(
     small: SmallExchange, export: bytes
 ) -> None:
@@ -459,6 +471,23 @@ def test_a_file_with_more_signatures_than_anybody_needs_is_not_worked_through(sm
     start, stop = message.index(b"<ds:Signature"), message.index(b"</ds:Signature>") + len(b"</ds:Signature>")
     report = small.audit(b"<many>" + message[start:stop].replace(b' Id="', b' Ref="') * 17 + b"</many>")
     assert (report.kind, bad(report)) == (FileKind.SIGNED_XML, {CheckName.FORMAT})
+
+
+def test_a_container_with_more_signatures_than_anybody_needs_is_not_worked_through(
+    small: SmallExchange, export: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(export)) as archive, zipfile.ZipFile(out, "w") as changed:
+        for member in archive.infolist():
+            data = archive.read(member)
+            start, stop = data.find(b"<ds:Signature"), data.rfind(b"</asic:XAdESSignatures>")
+            many = member.filename == "META-INF/signatures.xml"
+            changed.writestr(member, data[:start] + data[start:stop] * 17 + data[stop:] if many else data)
+    judged_ones: list[object] = []
+    monkeypatch.setattr("edoc.audit.bundle.verify", lambda *args, **_: judged_ones.append(args))
+    report = small.audit(out.getvalue())
+    reasons = [each.reason for each in report.checks if each.outcome is Outcome.BAD]
+    assert (reasons, judged_ones) == (["the container has more than 16 signatures"], [])
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\x03\x04junk", b"hello", b"<a/>", b"<!DOCTYPE a><a/>", b"\x00" * 100])
