@@ -89,18 +89,17 @@ def check_seal(
 
     Raises:
         RefusedError: there is no seal, a signature fails, or none is bound to the sender.
-        VerificationUnavailableError: a signature cannot be judged now.
+        VerificationUnavailableError: a signature cannot be judged now, and every other passes.
     """
     present = [each for each in decoded.signatures if classify(each) is SignaturePresence.PRESENT]
     if not present:
         raise RefusedError((_no_seal(),))
     reports = tuple(verify(document, each, decoded.parts, validator=validator, at=at) for each in present)
-    for report in reports:
-        if report.sub_indication is SubIndication.TRY_LATER:
-            raise VerificationUnavailableError(report)
-    failures = tuple(_failure(report) for report in reports if not report.passed)
-    if failures:
-        raise RefusedError(failures, reports)
+    failed = tuple(report for report in reports if not report.passed)
+    if failed and all(report.sub_indication is SubIndication.TRY_LATER for report in failed):
+        raise VerificationUnavailableError(failed[0])
+    if failed:
+        raise RefusedError(tuple(_failure(report) for report in failed), reports)
     if not any(_is_bound(report, sealers, directory, at) for report in reports):
         raise RefusedError((_wrong_agency(reports, sealers),), reports)
     return reports

@@ -1,14 +1,15 @@
 """Basic signature validation of XAdES and of plain XML signatures (ETSI EN 319 102-1 section 5.3).
 
 The building blocks are run in the order of the standard, each of them a function that raises a
-:class:`~signing.xades.errors.VerificationError`; :func:`verify` turns the first one into a report:
+:class:`~signing.xades.errors.VerificationError`; :func:`verify` turns the first one, but for step 4, into a report:
 
     1. format checking (5.2.2): ids, schema and closed lists, then what the references refer to
     2. identification of the signing certificate (5.2.3)
     3. validation context (5.2.4): the key has to fit the algorithm
-    4. X.509 certificate validation with revocation (5.2.5, 5.2.6)
-    5. cryptographic verification (5.2.7): digests, then the signature value
-    6. signature acceptance (5.2.8): signing time and strength of the key
+    4. X.509 certificate validation with revocation (5.2.5, 5.2.6), and the strength of the key
+    5. cryptographic verification (5.2.7): digests, then the signature value; also where step 4 has not accepted the
+       certificate, for what was altered is altered whoever signed it (5.3.4); only then the status of step 4 is told
+    6. signature acceptance (5.2.8): signing time
 
 The document is parsed once, before: comments are gone, and what the caller reads is the very tree that was digested.
 "Valid" alone would say little, so a caller states what has to be covered, and only exactly that passes.
@@ -66,7 +67,7 @@ from signing.xades.errors import (
     SigningCertificateNotFoundError,
     VerificationError,
 )
-from signing.xades.references import check_digests, covered_parts, index_ids, resolve_references
+from signing.xades.references import Resolved, check_digests, covered_parts, index_ids, resolve_references
 from signing.xades.structure import SIGNATURE, SIGNATURE_VALUE, X509_CERTIFICATE, ParsedSignature, parse_signature
 from signing.xml import ParsedXml, canonicalize
 
@@ -195,13 +196,25 @@ def _verify_basic(
     signer = _identify_signing_certificate(signature)  # 2. signing certificate, 5.2.3
     progress.signer = signer.certificate
     _check_key_fits(signature, signer)  # 3. context, 5.2.4
-    path = _validate_path(signature, signer, validator, progress.at)  # 4. path with revocation, 5.2.5 and 5.2.6
+    try:
+        path = _validate_path(signature, signer, validator, progress.at)  # 4. path with revocation, 5.2.5 and 5.2.6
+    except VerificationError:
+        if _is_strong(signer):
+            _verify_cryptographically(document, signature, resolved, signer)  # its failure tells more, 5.3.4
+        raise
     progress.path = path.certificates
-    check_digests(document, signature, resolved)  # 5. cryptographic verification, 5.2.7
-    _check_value(signature, signer)
-    _accept_signing_time(signature, progress.at)  # 6. acceptance, 5.2.8
     _accept_strength(signer)
+    _verify_cryptographically(document, signature, resolved, signer)
+    _accept_signing_time(signature, progress.at)  # 6. acceptance, 5.2.8
     return covered_parts(resolved, expected)
+
+
+def _verify_cryptographically(
+    document: ParsedXml, signature: ParsedSignature, resolved: Sequence[Resolved], signer: KeyCertificate
+) -> None:
+    """5. Cryptographic verification, 5.2.7. Only with a key that is strong: others may cost much, and prove nothing."""
+    check_digests(document, signature, resolved)
+    _check_value(signature, signer)
 
 
 def _check_roles(document: ParsedXml, signature: ParsedSignature) -> None:
@@ -325,12 +338,17 @@ def _accept_signing_time(signature: ParsedSignature, at: datetime) -> None:
 
 
 def _accept_strength(signer: KeyCertificate) -> None:
+    if _is_strong(signer):
+        return
+    key = signer.public_key
+    name = f"RSA of {key.key_size} bits" if isinstance(key, rsa.RSAPublicKey) else f"ECDSA on {key.curve.name}"
+    raise AlgorithmConstraintsError(
+        "acceptance.key_strength", f"a key of {name} is not accepted", "use RSA of 2048 bits or more, or P-256"
+    )
+
+
+def _is_strong(signer: KeyCertificate) -> bool:
     key = signer.public_key
     if isinstance(key, rsa.RSAPublicKey):
-        strong, name = MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS, f"RSA of {key.key_size} bits"
-    else:
-        strong, name = key.curve.name in _CURVES, f"ECDSA on {key.curve.name}"
-    if not strong:
-        raise AlgorithmConstraintsError(
-            "acceptance.key_strength", f"a key of {name} is not accepted", "use RSA of 2048 bits or more, or P-256"
-        )
+        return MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS
+    return key.curve.name in _CURVES

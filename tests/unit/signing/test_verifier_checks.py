@@ -649,6 +649,46 @@ def test_a_path_that_is_not_accepted_has_its_status(
     assert report.path == ()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        PathNotFoundError("no path"),
+        RevocationUnknownError("no CRL"),
+        KeyUsageError("a CA"),
+        WeakKeyError("signed with SHA-1"),
+        PathError("other"),
+        CertificateNotYetValidError("x", LATER),
+        CertificateRevokedError("x", LATER, "keyCompromise"),
+        CertificateExpiredError("x", LATER),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+@pytest.mark.parametrize(
+    ("old", "new", "sub_indication", "rule"),
+    [
+        (b"<Subject>Finance", b"<Subject>Finances", SubIndication.HASH_FAILURE, "reference.digest"),
+        (b"<ds:SignedInfo>", b'<ds:SignedInfo Id="x">', SubIndication.SIG_CRYPTO_FAILURE, "signature.value"),
+    ],
+    ids=["content", "signed info"],
+)
+def test_what_was_altered_has_failed_even_where_the_path_is_not_accepted(
+    error: PathError, old: bytes, new: bytes, sub_indication: SubIndication, rule: str
+) -> None:
+    intact = made.make(Recipe())
+    assert intact.count(old) == 1
+    report = made.report_on(intact.replace(old, new), validator=made.RefuseEveryPath(error))
+    assert (report.indication, report.sub_indication) == (FAILED, sub_indication)
+    assert [finding.rule for finding in report.findings] == [rule]
+    assert (report.path, report.covered) == ((), ())
+
+
+@pytest.mark.parametrize("kind", ["RSA-1024", "secp256k1"])
+def test_a_weak_key_without_an_accepted_path_is_not_even_used(kind: str) -> None:
+    altered = made.make(Recipe(key=certified(private_key(kind)))).replace(b"Finance", b"Finances")
+    report = made.report_on(altered, validator=made.RefuseEveryPath(WeakKeyError("weak")))
+    assert (report.sub_indication, report.findings[0].rule) == (CRYPTO, "path.weak_key")
+
+
 def test_without_a_signing_time_a_revoked_certificate_leaves_it_open() -> None:
     validator = made.RefuseEveryPath(CertificateRevokedError("x", REVOKED, "keyCompromise"))
     report = made.report_on(made.make(made.WHOLE_PLAIN), validator=validator)

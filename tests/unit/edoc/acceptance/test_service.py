@@ -41,18 +41,21 @@ from edoc.database.tables import (
 )
 from edoc.directory.repository import close_agency, end_binding
 from edoc.documents.content import open_attachment
-from edoc.envelope.codec import encode
+from edoc.envelope.codec import encode, seal_place
 from edoc.envelope.contents import MemoryContent
 from edoc.envelope.model import Bussiness, BussinessDocType, DocumentMessage, OtherInfo
 from edoc.errors import MessageError
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.model import EvidenceType
 from edoc.exchange import Exchange
+from edoc.sealing import seal_message
 from keys.certificates import fingerprint
 from keys.revocation import RevocationData
 from keys.trust import PathValidator
 from signing.errors import XmlError, XmlLimitError
+from signing.xades.signer import sign
 from signing.xml import CHUNK_BYTES
+from tests.support.pki import Pki
 from tests.support.services import (
     HOME_AFFAIRS,
     OFFICE,
@@ -293,6 +296,39 @@ def test_a_seal_that_cannot_be_judged_is_held_not_refused(tmp_path: Path) -> Non
         with pytest.raises(VerificationUnavailableError):
             Acceptance(exchange).submit(incoming_bytes(small.sealed(letter())), small.caller(OFFICE))
         assert set(counts(small).values()) == {0}
+
+
+def test_what_was_altered_is_refused_although_revocation_cannot_be_judged(tmp_path: Path) -> None:
+    with small_exchange(tmp_path) as small:
+        blind = PathValidator(small.pki.anchors(), RevocationData(), intermediates=[small.pki.issuing.certificate])
+        exchange = replace(small.exchange, validator=lambda: blind)
+        altered = small.sealed(letter()).replace(b"cong-van.pdf", b"cong-vam.pdf")
+        with pytest.raises(RefusedError) as refused:
+            Acceptance(exchange).submit(incoming_bytes(altered), small.caller(OFFICE))
+        assert "HASH_FAILURE" in refused.value.violations[0].reason
+
+
+def test_a_seal_that_fails_beside_one_that_cannot_be_judged_is_refused(small: SmallExchange) -> None:
+    blind = PathValidator(small.pki.anchors(), RevocationData(), intermediates=[small.pki.issuing.certificate])
+    document = seal_message(letter(), small.seals[OFFICE], small.clock())
+    place = seal_place(document)
+    stranger = Pki(name="Stranger").seal(OFFICE)
+    sign(
+        document,
+        place.parts,
+        parent=place.header,
+        key=stranger,
+        signing_time=small.clock(),
+        signature_id="second",
+    )
+    data = b"".join(document.encoded_chunks())
+    exchange = replace(small.exchange, validator=lambda: blind)
+    with pytest.raises(RefusedError) as refused:
+        Acceptance(exchange).submit(incoming_bytes(data), small.caller(OFFICE))
+    assert [each.code for each in refused.value.violations] == [
+        "M.Signature.path.revocation_unknown",
+        "M.Signature.path.not_found",
+    ]
 
 
 def test_the_same_refusal_twice_is_recorded_once(small: SmallExchange) -> None:
