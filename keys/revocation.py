@@ -12,6 +12,9 @@ later revocation does not change an earlier verdict. Four rules keep that sound:
    back it keeps them (expiredCertsOnCRL, X.509 section 9.5.2.8; ETSI EN 319 102-1 asks for the same).
 4. A certificate is revoked from the second of its revocation date on.
 
+Apart from that, a revocation for some reasons casts doubt on what was signed before it, for whoever had the key then
+could write any time (:meth:`RevocationData.check_undoubted`).
+
 Not seen is a hold that came and went between two CRLs at hand. The check is ours and not that of certvalidator, which
 accepts CRLs signed with SHA-1, knows neither rule 2 nor rule 3, and reads a CRL entry by entry in Python.
 """
@@ -38,6 +41,12 @@ MOMENT = timedelta(microseconds=1)
 """The resolution of time here: what lies just before or after a boundary."""
 
 _NOT_FOR_GOOD = frozenset({x509.ReasonFlags.certificate_hold.value, x509.ReasonFlags.remove_from_crl.value})
+_CASTS_NO_DOUBT = _NOT_FOR_GOOD | {
+    x509.ReasonFlags.superseded.value,
+    x509.ReasonFlags.cessation_of_operation.value,
+    x509.ReasonFlags.affiliation_changed.value,
+}
+"""Reasons that say nothing against the key before; every other, and none, may mean that somebody else had it."""
 _GENERALIZED_TIME_HEADER = b"\x18\x0f"
 _KNOWN_CRITICAL = frozenset({x509.IssuingDistributionPoint.oid, x509.AuthorityKeyIdentifier.oid, x509.CRLNumber.oid})
 
@@ -126,6 +135,21 @@ class RevocationData:
             if entry is None or _reason(entry) in _NOT_FOR_GOOD:
                 continue
             if not named or any(_is_signed_by(crl, each) for each in named):
+                raise CertificateRevokedError(subject_text(certificate), entry.revocation_date_utc, _reason(entry))
+
+    def check_undoubted(self, certificate: x509.Certificate, issuer: x509.Certificate, as_of: datetime) -> None:
+        """Refuse a certificate revoked by ``as_of`` for a reason that leaves open who had the key before.
+
+        What is listed stays so: a CRL that is no longer fresh, and any reason but the harmless ones, counts.
+
+        Raises:
+            CertificateRevokedError: a CRL of the issuer lists it so.
+        """
+        for facts in self._by_issuer.get(certificate.issuer, []):
+            entry = facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            if entry is None or entry.revocation_date_utc > as_of or _reason(entry) in _CASTS_NO_DOUBT:
+                continue
+            if self._is_genuine(facts.crl, issuer):
                 raise CertificateRevokedError(subject_text(certificate), entry.revocation_date_utc, _reason(entry))
 
     def _trusted(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[_Crl]:

@@ -242,6 +242,20 @@ class PathValidator:
         """
         self.revocation.check_never(certificate, (*self.anchors.certificates, *self._intermediates))
 
+    def check_undoubted(self, path: Sequence[x509.Certificate], as_of: datetime) -> None:
+        """Refuse a path, good at an earlier time that nobody proves, in which a key may have been in other hands then.
+
+        Args:
+            path: as :meth:`validate` found it.
+            as_of: the time until which revocations count.
+
+        Raises:
+            CertificateRevokedError: the CRLs at hand list a certificate of it as revoked by ``as_of``, and for a reason
+                other than that it was superseded, no longer needed, or its holder's name changed.
+        """
+        for certificate, issuer in reversed(list(itertools.pairwise(path))):
+            self.revocation.check_undoubted(certificate, issuer, as_of)
+
     def _validate(
         self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime, usage: KeyPurpose
     ) -> CertificatePath:

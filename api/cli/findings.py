@@ -52,7 +52,7 @@ MEANINGS: Final = {
     },
     "note": {
         "exchange_identity": "không có danh sách tin cậy: chỉ dựa vào chính chứng thư số để nhận ra chữ ký của trục",
-        "time": "chữ ký được xét vào thời điểm mà trục nêu; chưa có dấu thời gian độc lập xác nhận",
+        "time": "thời điểm là do trục nêu; chưa có dấu thời gian độc lập xác nhận",
     },
 }
 """By outcome and check."""
@@ -84,6 +84,14 @@ REMEDIES_OF_SEALS: Final = {
     "GENERIC": "xem chi tiết trong ngoặc; nếu không rõ, hỏi người vận hành trục",
 }
 """By the sub-indication of EN 319 102-1 with which a seal did not pass."""
+
+REMEDIES_BY_RULE: Final = {
+    "path.revoked_since": (
+        "ai giữ khóa cũng có thể ghi thời điểm tùy ý: không tin, trừ khi có chứng cứ khác cho thấy tệp đã có trước khi"
+        " chứng thư số bị thu hồi; khi đó kiểm tra lại bằng --at vào lúc trước đó"
+    ),
+}
+"""By the rule of a seal's finding, where it says more than the sub-indication."""
 
 REMEDIES: Final = {
     "bad": {
@@ -124,5 +132,6 @@ def remedy(check: Check) -> str | None:
     outcome, name = check.outcome.value, check.name.value
     sub_indication = check.report.sub_indication if check.report is not None else None
     if sub_indication is not None and (outcome, name) != ("bad", "container_seal"):
-        return REMEDIES_OF_SEALS[sub_indication.value]
+        rule = check.report.findings[0].rule if check.report is not None and check.report.findings else ""
+        return REMEDIES_BY_RULE.get(rule, REMEDIES_OF_SEALS[sub_indication.value])
     return REMEDIES.get(outcome, {}).get(name, check.remedy)

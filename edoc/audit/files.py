@@ -9,7 +9,7 @@ from lxml import etree
 
 from edoc.audit.bundle import BundleAudit, Progress
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check, CheckName, Fact, FileKind, Outcome
-from edoc.audit.singles import judge_evidence, judge_message, judge_signed_xml
+from edoc.audit.singles import judge_lone_evidence, judge_message, judge_signed_xml
 from edoc.envelope.limits import MessageLimits
 from edoc.envelope.model import DocumentMessage
 from edoc.evidence.codec import NAMESPACE as EVIDENCE_NAMESPACE
@@ -102,7 +102,7 @@ def _judge_xml(
     if name.namespace == TRUST_LIST_NAMESPACE:
         return AuditReport(FileKind.SIGNED_XML, (_trust_list_check(subject),))
     if name.namespace == EVIDENCE_NAMESPACE:
-        judged = judge_evidence(document, subject, trust, validator, time.at if time.given else None)
+        judged = judge_lone_evidence(document, subject, trust, validator, time)
         return AuditReport(FileKind.EVIDENCE, judged.checks, _evidence_facts(judged.proven))
     if name.localname in _EDXML_ROOTS:
         message = judge_message(document, subject, trust, validator, time.at, limits)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from edoc.audit.model import AuditTrust, Check, CheckName, Fact, Outcome
+from edoc.audit.model import AuditTime, AuditTrust, Check, CheckName, Fact, Outcome
 from edoc.directory.model import normalized_code
 from edoc.envelope.codec import DecodedMessage, decode
 from edoc.envelope.limits import MessageLimits
@@ -20,9 +20,9 @@ from keys.certificates import CertificateRole, agency_code, fingerprint, role_of
 from keys.trust import PathValidator
 from signing.namespaces import DS
 from signing.parts import ElementPart, Part
-from signing.report import Indication, SubIndication, ValidationReport
+from signing.report import Finding, Indication, SubIndication, ValidationReport
 from signing.trust_list import Listed
-from signing.xades.verifier import SignaturePresence, classify, verify
+from signing.xades.verifier import SignaturePresence, classify, reconsider, verify
 from signing.xml import ParsedXml
 
 MAX_SIGNATURES: Final = 16
@@ -42,6 +42,12 @@ _AUDITORS_REMEDIES: Final = {
     SubIndication.NO_CERTIFICATE_CHAIN_FOUND: (
         "if you have reason to believe the authority that issued the certificate, add its root certificate, got by a"
         " way you trust, to your anchors and verify again; else do not rely on it"
+    ),
+}
+_REMEDIES_BY_RULE: Final = {
+    "path.revoked_since": (
+        "whoever has the key can write any time: do not rely on it, unless you can prove by something else that it was"
+        " there before the revocation; then judge it as of a time before the revocation"
     ),
 }
 """What whoever reads the file can do; a finding's own remedy is for whoever signs."""
@@ -74,7 +80,8 @@ class JudgedEvidence:
     @property
     def proven(self) -> Evidence | None:
         """The evidence, where it is under a seal of the exchange that held."""
-        return self.evidence if all(each.outcome is Outcome.GOOD for each in self.checks) else None
+        held = all(each.outcome in (Outcome.GOOD, Outcome.NOTE) for each in self.checks)
+        return self.evidence if held else None
 
 
 def judge_message(
@@ -110,15 +117,46 @@ def judge_message(
 
 
 def judge_evidence(
-    document: ParsedXml, subject: str, trust: AuditTrust, validator: PathValidator, at: datetime | None
+    document: ParsedXml,
+    subject: str,
+    trust: AuditTrust,
+    validator: PathValidator,
+    at: datetime | None,
+    *,
+    as_of: datetime,
 ) -> JudgedEvidence:
-    """Check the seal of a piece of evidence at ``at`` (else at its own event time), and that it is the exchange's."""
+    """Check the seal of a piece of evidence at ``at`` (else at its own event time), and that it is the exchange's.
+
+    The event time is written by whoever has the key. So a seal revoked since for a reason that leaves open who that
+    was, as far as is known at ``as_of``, is undecided.
+    """
     try:
         evidence, part, signature = read_evidence(document)
     except EvidenceFormatError as error:
         return JudgedEvidence(None, (_bad(CheckName.FORMAT, subject, str(error), "get the evidence as issued"),))
     report = verify(document, signature, [part], validator=validator, at=at or evidence.event_time)
-    return JudgedEvidence(evidence, (check_exchange_seal(CheckName.EVIDENCE_SEAL, subject, report, trust),))
+    check = check_exchange_seal(CheckName.EVIDENCE_SEAL, subject, report, trust)
+    if check.outcome is Outcome.GOOD:
+        reconsidered = reconsider(report, validator=validator, as_of=as_of)
+        check = check if reconsidered.passed else check_of(CheckName.EVIDENCE_SEAL, subject, reconsidered)
+    return JudgedEvidence(evidence, (check,))
+
+
+def judge_lone_evidence(
+    document: ParsedXml, subject: str, trust: AuditTrust, validator: PathValidator, time: AuditTime
+) -> JudgedEvidence:
+    """The same for a piece of evidence outside an export, at the time that the reader named, else at its own.
+
+    A note tells that its time is the exchange's word.
+    """
+    at = time.at if time.given else None
+    judged = judge_evidence(document, subject, trust, validator, at, as_of=time.at)
+    if judged.proven is None:
+        return judged
+    stated = judged.proven.event_time.isoformat()
+    judged_at = f"the seal is judged as of {time.at.isoformat()}" if time.given else "the seal is judged at that time"
+    reason = f"the exchange states the time {stated}, and {judged_at}; no independent time-stamp confirms it"
+    return replace(judged, checks=(*judged.checks, Check(CheckName.TIME, subject, Outcome.NOTE, reason)))
 
 
 def judge_signed_xml(document: ParsedXml, subject: str, validator: PathValidator, at: datetime) -> tuple[Check, ...]:
@@ -147,8 +185,13 @@ def check_of(name: CheckName, subject: str, report: ValidationReport) -> Check:
     sub = f"/{report.sub_indication.value}" if report.sub_indication else ""
     outcome = Outcome.BAD if report.indication is Indication.TOTAL_FAILED else Outcome.INDETERMINATE
     reason = f"{report.indication.value}{sub}: {finding.reason} ({finding.rule})"
-    remedy = _AUDITORS_REMEDIES.get(report.sub_indication, finding.remedy) if report.sub_indication else finding.remedy
-    return Check(name, subject, outcome, reason, remedy, report)
+    return Check(name, subject, outcome, reason, _remedy(finding, report.sub_indication), report)
+
+
+def _remedy(finding: Finding, sub_indication: SubIndication | None) -> str:
+    """What the reader can do, by the rule where it says more than the sub-indication."""
+    by_status = _AUDITORS_REMEDIES.get(sub_indication) if sub_indication is not None else None
+    return _REMEDIES_BY_RULE.get(finding.rule) or by_status or finding.remedy
 
 
 def check_exchange_seal(name: CheckName, subject: str, report: ValidationReport, trust: AuditTrust) -> Check:
@@ -221,6 +264,7 @@ __all__ = [
     "check_exchange_seal",
     "check_of",
     "judge_evidence",
+    "judge_lone_evidence",
     "judge_message",
     "judge_signed_xml",
     "message_facts",

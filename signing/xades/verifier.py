@@ -21,7 +21,7 @@ A whole-document signature may be a plain XML signature without signed propertie
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final
@@ -180,6 +180,30 @@ def verify(
         return progress.passed(_verify_basic(document, signature, expected, validator, progress))
     except VerificationError as error:
         return progress.failed(error)
+
+
+def reconsider(report: ValidationReport, *, validator: PathValidator, as_of: datetime) -> ValidationReport:
+    """The report on a signature whose time is its signer's own word, in the light of what is known at ``as_of``.
+
+    A key that has been stolen signs with any time. So where a certificate of the path has been revoked since for a
+    reason that does not exclude this, a signature that passed is undecided: REVOKED_NO_POE, and covers nothing.
+    """
+    if not report.passed:
+        return report
+    try:
+        validator.check_undoubted(report.path, as_of)
+    except CertificateRevokedError as error:
+        reason = f"{error}, and nothing but the signature's own word proves that it was made before"
+        doubt = RevokedWithoutProofError("path.revoked_since", reason, "get a new certificate and sign again")
+        return replace(
+            report,
+            indication=doubt.indication,
+            sub_indication=doubt.sub_indication,
+            findings=(doubt.finding,),
+            path=(),
+            covered=(),
+        )
+    return report
 
 
 def _verify_basic(

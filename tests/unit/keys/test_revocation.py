@@ -47,6 +47,41 @@ def test_revoked_certificate_is_told_with_date_and_reason(pki: Pki, reason: x509
     assert caught.value.reason == (reason.value if reason else "unspecified")
 
 
+HARMLESS = {
+    x509.ReasonFlags.superseded,
+    x509.ReasonFlags.cessation_of_operation,
+    x509.ReasonFlags.affiliation_changed,
+    x509.ReasonFlags.certificate_hold,
+    x509.ReasonFlags.remove_from_crl,
+}
+
+
+@pytest.mark.parametrize("reason", [None, *x509.ReasonFlags])
+def test_revocation_casts_doubt_on_earlier_times_unless_its_reason_is_harmless(
+    pki: Pki, reason: x509.ReasonFlags | None
+) -> None:
+    seal = pki.seal().certificate
+    stale = pki.crl(
+        this_update=NOW - 3 * DAY,
+        next_update=NOW - 2 * DAY,
+        entries=[revoked_entry(seal.serial_number, NOW - 4 * DAY, reason)],
+    )
+    data = RevocationData([stale])
+    data.check_undoubted(seal, pki.issuing.certificate, NOW - 4 * DAY - MOMENT)
+    if reason in HARMLESS:
+        data.check_undoubted(seal, pki.issuing.certificate, NOW)
+        return
+    with pytest.raises(CertificateRevokedError) as caught:
+        data.check_undoubted(seal, pki.issuing.certificate, NOW - 4 * DAY)
+    assert caught.value.reason == (reason.value if reason else "unspecified")
+
+
+def test_a_forged_crl_casts_no_doubt(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    forged = pki.crl(entries=[revoked_entry(seal.serial_number, NOW - 4 * DAY)], signer=private_key("P-256", 99))
+    RevocationData([forged]).check_undoubted(seal, pki.issuing.certificate, NOW)
+
+
 def test_certificate_is_revoked_from_the_very_second_on(pki: Pki) -> None:
     seal = pki.seal().certificate
     crl = pki.crl(entries=[revoked_entry(seal.serial_number, NOW)], this_update=NOW)

@@ -630,3 +630,12 @@ def test_a_revocation_for_good_is_told_without_a_time_and_a_hold_is_not() -> Non
     with pytest.raises(CertificateRevokedError):
         validate(pki, held)
     pki.validator().check_never_revoked(held.certificate)
+
+
+def test_a_good_path_is_doubted_once_an_authority_on_it_lost_its_key(pki: Pki) -> None:
+    pki.revoke(pki.issuing, NOW - 2 * DAY)
+    validator = pki.validator()
+    path = validator.validate(pki.seal().certificate, at=NOW - 3 * DAY, usage=KeyPurpose.SEAL).certificates
+    validator.check_undoubted(path, NOW - 3 * DAY)
+    with pytest.raises(CertificateRevokedError, match="issuing CA"):
+        validator.check_undoubted(path, NOW)

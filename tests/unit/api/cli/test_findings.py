@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -42,6 +43,13 @@ def test_a_seal_that_failed_is_remedied_by_its_sub_indication(name: CheckName) -
     check = failed_seal(name, SubIndication.REVOKED_NO_POE, Outcome.INDETERMINATE)
     assert remedy(check) == REMEDIES_OF_SEALS["REVOKED_NO_POE"]
     assert meaning(check) == "chưa đủ căn cứ để kết luận về chữ ký"
+
+
+def test_a_rule_that_says_more_than_its_sub_indication_has_its_own_remedy() -> None:
+    check = failed_seal(CheckName.EVIDENCE_SEAL, SubIndication.REVOKED_NO_POE, Outcome.INDETERMINATE)
+    assert check.report is not None
+    found = replace(check.report, findings=(Finding("path.revoked_since", "why", "what helps"),))
+    assert "ghi thời điểm tùy ý" in str(remedy(replace(check, report=found)))
 
 
 def test_an_export_whose_own_seal_failed_is_got_again_from_the_exchange() -> None:

@@ -25,12 +25,13 @@ from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Party
 from edoc.export import layout
 from edoc.sealing import seal_message
+from keys.memory import MemoryKey
 from signing.asice import ContainerFile, write_container
 from signing.report import Finding, Indication, SubIndication, ValidationReport
 from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust_list
 from signing.xml import MemorySource, XmlLimits
 from signing.zip import ZipLimits
-from tests.support.pki import NOW, Pki
+from tests.support.pki import DAY, NOW, Pki
 from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
 
 Files = dict[str, bytes]
@@ -310,6 +311,66 @@ def test_evidence_alone_is_good_only_under_the_exchanges_seal(small: SmallExchan
     evidence, _, _ = read_evidence(parse_evidence(receipt))
     forged = EvidenceIssuer(Party("H29", "x"), small.seals[OFFICE]).seal(evidence).body
     assert bad(small.audit_with_crls(forged)) == {CheckName.EVIDENCE_SEAL}
+
+
+def test_evidence_alone_is_noted_to_state_its_time_itself(small: SmallExchange) -> None:
+    receipt = small.submit(letter()).evidence
+    evidence, _, _ = read_evidence(parse_evidence(receipt))
+    trust = AuditTrust(small.pki.anchors(), tuple(small.pki.crls()))
+    for named in (False, True):
+        report = verify_file(MemorySource(receipt), "x", trust, AuditTime(small.clock(), named))
+        (note,) = (check for check in report.checks if check.name is CheckName.TIME)
+        assert (report.verdict, note.outcome) == (Outcome.GOOD, Outcome.NOTE)
+        assert f"states the time {evidence.event_time.isoformat()}" in note.reason
+        assert "no independent time-stamp" in note.reason
+        assert report.facts[0].value == "SubmissionAcceptance"
+
+
+REVOKED_AT = NOW + 2 * DAY
+JUDGED_AT = NOW + 5 * DAY
+
+
+def after_revocation(small: SmallExchange, reason: x509.ReasonFlags | None) -> AuditTrust:
+    """What a reader believes when the exchange's seal has been revoked, after what it sealed."""
+    key = small.exchange.issuer.key
+    assert isinstance(key, MemoryKey)
+    small.pki.revoke(key, REVOKED_AT, reason)
+    crls = small.pki.crls(this_update=JUDGED_AT - DAY, next_update=JUDGED_AT + DAY)
+    return AuditTrust(small.pki.anchors(), crls, (small.pki.issuing.certificate,))
+
+
+@pytest.mark.parametrize("reason", [None, x509.ReasonFlags.key_compromise])
+def test_evidence_under_a_key_that_may_have_been_stolen_proves_nothing_by_its_own_time(
+    small: SmallExchange, reason: x509.ReasonFlags | None
+) -> None:
+    receipt = small.submit(letter()).evidence
+    trust = after_revocation(small, reason)
+    report = verify_file(MemorySource(receipt), "x", trust, AuditTime(JUDGED_AT, given=False))
+    (check,) = (each for each in report.checks if each.name is CheckName.EVIDENCE_SEAL)
+    assert (report.verdict, check.outcome, report.facts) == (Outcome.INDETERMINATE, Outcome.INDETERMINATE, ())
+    assert check.report is not None
+    assert check.report.sub_indication is SubIndication.REVOKED_NO_POE
+    assert (check.report.findings[0].rule, check.report.covered) == ("path.revoked_since", ())
+    assert "whoever has the key can write any time" in str(check.remedy)
+    before = verify_file(MemorySource(receipt), "x", trust, AuditTime(REVOKED_AT - DAY, given=True))
+    assert before.verdict is Outcome.GOOD
+    assert before.facts
+
+
+def test_evidence_under_a_seal_that_was_only_replaced_stays_good(small: SmallExchange) -> None:
+    receipt = small.submit(letter()).evidence
+    trust = after_revocation(small, x509.ReasonFlags.superseded)
+    assert verify_file(MemorySource(receipt), "x", trust, AuditTime(JUDGED_AT, given=False)).verdict is Outcome.GOOD
+
+
+def test_an_export_under_a_key_that_may_have_been_stolen_proves_no_time(small: SmallExchange, export: bytes) -> None:
+    trust = after_revocation(small, x509.ReasonFlags.key_compromise)
+    report = verify_file(MemorySource(export), "x", trust, AuditTime(JUDGED_AT, given=False))
+    assert {each.outcome for each in report.checks if each.name is CheckName.EVIDENCE_SEAL} == {Outcome.INDETERMINATE}
+    assert "accepted_at" not in {fact.name for fact in report.facts}
+    assert report.verdict is Outcome.INDETERMINATE
+    before = verify_file(MemorySource(export), "x", trust, AuditTime(REVOKED_AT - DAY, given=True))
+    assert (before.verdict, "accepted_at" in {fact.name for fact in before.facts}) == (Outcome.GOOD, True)
 
 
 def test_what_no_seal_that_held_covers_is_listed_as_no_fact(small: SmallExchange) -> None:
