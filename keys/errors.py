@@ -38,27 +38,31 @@ class PathNotFoundError(PathError):
 
 
 class CertificateExpiredError(PathError):
-    """A certificate of the path had expired at the time of interest."""
+    """A certificate of the path had expired at the time of interest: the signer's, or that of an authority above."""
 
-    def __init__(self, subject: str, not_after: datetime) -> None:
+    def __init__(self, subject: str, not_after: datetime, *, of_authority: bool = False) -> None:
         super().__init__(f"certificate of {subject} expired at {not_after.isoformat()}")
-        self.subject, self.not_after = subject, not_after
+        self.subject, self.not_after, self.of_authority = subject, not_after, of_authority
 
 
 class CertificateNotYetValidError(PathError):
-    """A certificate of the path was not yet valid at the time of interest."""
+    """A certificate of the path was not yet valid at the time of interest: the signer's, or an authority's above."""
 
-    def __init__(self, subject: str, not_before: datetime) -> None:
+    def __init__(self, subject: str, not_before: datetime, *, of_authority: bool = False) -> None:
         super().__init__(f"certificate of {subject} is not valid before {not_before.isoformat()}")
-        self.subject, self.not_before = subject, not_before
+        self.subject, self.not_before, self.of_authority = subject, not_before, of_authority
 
 
 class CertificateRevokedError(PathError):
-    """A certificate of the path had been revoked before the time of interest."""
+    """A certificate of the path, the signer's or an authority's, had been revoked before the time of interest."""
 
-    def __init__(self, subject: str, revoked_at: datetime, reason: str) -> None:
+    def __init__(
+        self, subject: str, revoked_at: datetime, reason: str, *, on_hold: bool = False, of_authority: bool = False
+    ) -> None:
         super().__init__(f"certificate of {subject} was revoked at {revoked_at.isoformat()} ({reason})")
         self.subject, self.revoked_at, self.reason = subject, revoked_at, reason
+        self.on_hold, self.of_authority = on_hold, of_authority
+        """On hold it may become valid again (RFC 5280 section 5.3.1); else it never does."""
 
 
 class RevocationUnknownError(PathError):

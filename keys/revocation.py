@@ -105,7 +105,7 @@ class RevocationData:
             if entry is None:
                 continue
             if entry.revocation_date_utc <= at:
-                raise CertificateRevokedError(subject_text(certificate), entry.revocation_date_utc, _reason(entry))
+                raise _revoked(certificate, entry)
             until = min(until, entry.revocation_date_utc - MOMENT)
         crls = tuple(facts.crl for facts in deciding)
         return NotRevoked(crls, valid_from=max(_starts(trusted, at)), valid_until=until)
@@ -135,7 +135,7 @@ class RevocationData:
             if entry is None or _reason(entry) in _NOT_FOR_GOOD:
                 continue
             if not named or any(_is_signed_by(crl, each) for each in named):
-                raise CertificateRevokedError(subject_text(certificate), entry.revocation_date_utc, _reason(entry))
+                raise _revoked(certificate, entry)
 
     def check_undoubted(self, certificate: x509.Certificate, issuer: x509.Certificate, as_of: datetime) -> None:
         """Refuse a certificate revoked by ``as_of`` for a reason that leaves open who had the key before.
@@ -150,7 +150,7 @@ class RevocationData:
             if entry is None or entry.revocation_date_utc > as_of or _reason(entry) in _CASTS_NO_DOUBT:
                 continue
             if self._is_genuine(facts.crl, issuer):
-                raise CertificateRevokedError(subject_text(certificate), entry.revocation_date_utc, _reason(entry))
+                raise _revoked(certificate, entry)
 
     def _trusted(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[_Crl]:
         """The CRLs that may speak about the certificate: rules 1 and 3 but for the time of interest."""
@@ -291,6 +291,17 @@ def _why_unknown(certificate: x509.Certificate, trusted: list[_Crl], at: datetim
         return f"no CRL that can be relied on says whether the certificate of {subject} was revoked"
     newest = max(facts.next_update for facts in trusted)
     return f"the newest CRL about {subject} was good until {newest.isoformat()}, which is before {at.isoformat()}"
+
+
+def _revoked(certificate: x509.Certificate, entry: x509.RevokedCertificate) -> CertificateRevokedError:
+    reason = _reason(entry)
+    return CertificateRevokedError(
+        subject_text(certificate),
+        entry.revocation_date_utc,
+        reason,
+        on_hold=reason == x509.ReasonFlags.certificate_hold.value,
+        of_authority=is_authority(certificate),
+    )
 
 
 def _reason(entry: x509.RevokedCertificate) -> str:

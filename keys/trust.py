@@ -333,7 +333,7 @@ class PathValidator:
 
     def _judge_times(self, path: tuple[x509.Certificate, ...], at: datetime) -> CertificatePath:
         """Validity of the anchor, which RFC 5280 leaves to us, and revocation of all below it, from the top."""
-        _check_validity(path[-1], at)
+        _check_validity(path[-1], at, of_authority=len(path) > 1)
         findings: list[NotRevoked] = []
         starts = [certificate.not_valid_before_utc for certificate in path]
         ends = [certificate.not_valid_after_utc for certificate in path]
@@ -382,10 +382,16 @@ def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
 def _in_our_words(error: ValidationError, path: tuple[x509.Certificate, ...]) -> PathError:
     if isinstance(error, ExpiredError):
         expired = [each for each in path if each.not_valid_after_utc == error.expired_dt]
-        return CertificateExpiredError(subject_text((*expired, path[0])[0]), error.expired_dt)
+        of_authority = path[0] not in expired
+        return CertificateExpiredError(
+            subject_text((*expired, path[0])[0]), error.expired_dt, of_authority=of_authority
+        )
     if isinstance(error, NotYetValidError):
         early = [each for each in path if each.not_valid_before_utc == error.valid_from]
-        return CertificateNotYetValidError(subject_text((*early, path[0])[0]), error.valid_from)
+        of_authority = path[0] not in early
+        return CertificateNotYetValidError(
+            subject_text((*early, path[0])[0]), error.valid_from, of_authority=of_authority
+        )
     if isinstance(error, DisallowedAlgorithmError):
         return WeakKeyError(error.failure_msg)
     return PathNotFoundError(error.failure_msg)
@@ -397,15 +403,16 @@ def _check_cheaply(path: tuple[x509.Certificate, ...], at: datetime) -> None:
         check_strength(certificate)
     check_strength(path[-1], is_anchor=True)
     check_issuers(path)
-    for certificate in reversed(path):
-        _check_validity(certificate, at)
+    for certificate in path:  # the signer's own first: its end tells more than that of an authority above
+        _check_validity(certificate, at, of_authority=certificate is not path[0])
 
 
-def _check_validity(certificate: x509.Certificate, at: datetime) -> None:
-    if at < certificate.not_valid_before_utc:
-        raise CertificateNotYetValidError(subject_text(certificate), certificate.not_valid_before_utc)
-    if at > certificate.not_valid_after_utc:
-        raise CertificateExpiredError(subject_text(certificate), certificate.not_valid_after_utc)
+def _check_validity(certificate: x509.Certificate, at: datetime, *, of_authority: bool) -> None:
+    subject, start, end = subject_text(certificate), certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    if at < start:
+        raise CertificateNotYetValidError(subject, start, of_authority=of_authority)
+    if at > end:
+        raise CertificateExpiredError(subject, end, of_authority=of_authority)
 
 
 def _to_asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:

@@ -76,6 +76,7 @@ REMEDIES_OF_SEALS: Final = {
         " vào những gì bạn tin rồi kiểm tra lại; nếu không thì không tin"
     ),
     "REVOKED_NO_POE": _PROVE_THE_TIME.format(end="chứng thư số bị thu hồi"),
+    "REVOKED_CA_NO_POE": _PROVE_THE_TIME.format(end="chứng thư số của tổ chức cấp bị thu hồi"),
     "OUT_OF_BOUNDS_NO_POE": _PROVE_THE_TIME.format(end="chứng thư số hết hạn"),
     "CRYPTO_CONSTRAINTS_FAILURE_NO_POE": _PROVE_THE_TIME.format(end="thuật toán bị coi là yếu"),
     "NO_POE": _PROVE_THE_TIME.format(end="có nghi vấn"),
@@ -86,6 +87,11 @@ REMEDIES_OF_SEALS: Final = {
 """By the sub-indication of EN 319 102-1 with which a seal did not pass."""
 
 REMEDIES_BY_RULE: Final = {
+    "path.before_validity": "kiểm tra lại bằng --at vào lúc chứng thư số có hiệu lực, hoặc không dùng --at",
+    "path.on_hold": (
+        "tổ chức cấp đang tạm dừng chứng thư số: chưa tin, cho đến khi việc tạm dừng được hủy bỏ; khi đó kiểm tra lại"
+        " với danh sách thu hồi (CRL) mới"
+    ),
     "path.revoked_since": (
         "ai giữ khóa cũng có thể ghi thời điểm tùy ý: không tin, trừ khi có chứng cứ khác cho thấy tệp đã có trước khi"
         " chứng thư số bị thu hồi; khi đó kiểm tra lại bằng --at vào lúc trước đó"

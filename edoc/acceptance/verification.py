@@ -21,7 +21,7 @@ from edoc.vietnam import vietnam_date
 from keys.certificates import fingerprint
 from keys.trust import PathValidator
 from signing.report import SubIndication, ValidationReport
-from signing.xades.verifier import SignaturePresence, classify, verify
+from signing.xades.verifier import ON_HOLD, SignaturePresence, classify, verify
 from signing.xml import ParsedXml
 
 
@@ -96,7 +96,7 @@ def check_seal(
         raise RefusedError((_no_seal(),))
     reports = tuple(verify(document, each, decoded.parts, validator=validator, at=at) for each in present)
     failed = tuple(report for report in reports if not report.passed)
-    if failed and all(report.sub_indication is SubIndication.TRY_LATER for report in failed):
+    if failed and all(_may_be_judged_later(report) for report in failed):
         raise VerificationUnavailableError(failed[0])
     if failed:
         raise RefusedError(tuple(_failure(report) for report in failed), reports)
@@ -181,6 +181,12 @@ def check_status_rules(message: StatusMessage) -> None:
                 ),
             )
         )
+
+
+def _may_be_judged_later(report: ValidationReport) -> bool:
+    """Whether a fresher CRL will decide it. A certificate on hold may not be used, whatever becomes of it."""
+    on_hold = any(finding.rule == ON_HOLD for finding in report.findings)
+    return report.sub_indication is SubIndication.TRY_LATER and not on_hold
 
 
 def _is_bound(report: ValidationReport, sealers: Sequence[Agency], directory: Directory, at: datetime) -> bool:

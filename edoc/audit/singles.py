@@ -22,7 +22,7 @@ from signing.namespaces import DS
 from signing.parts import ElementPart, Part
 from signing.report import Finding, Indication, SubIndication, ValidationReport
 from signing.trust_list import Listed
-from signing.xades.verifier import SignaturePresence, classify, reconsider, verify
+from signing.xades.verifier import ON_HOLD, SignaturePresence, classify, reconsider, verify
 from signing.xml import ParsedXml
 
 MAX_SIGNATURES: Final = 16
@@ -36,6 +36,7 @@ _PROVE_THE_TIME: Final = (
 )
 _AUDITORS_REMEDIES: Final = {
     SubIndication.REVOKED_NO_POE: _PROVE_THE_TIME.format(end="the revocation"),
+    SubIndication.REVOKED_CA_NO_POE: _PROVE_THE_TIME.format(end="the revocation of the authority"),
     SubIndication.OUT_OF_BOUNDS_NO_POE: _PROVE_THE_TIME.format(end="the certificate's end"),
     SubIndication.REVOKED: "do not rely on it: it was sealed after the revocation; ask for it under a valid seal",
     SubIndication.EXPIRED: "do not rely on it: it was sealed after its certificate's end; ask for a valid seal",
@@ -45,6 +46,11 @@ _AUDITORS_REMEDIES: Final = {
     ),
 }
 _REMEDIES_BY_RULE: Final = {
+    "path.before_validity": "judge the file as of a time at which the certificate is valid, or as of now",
+    ON_HOLD: (
+        "its authority has put the certificate on hold: do not rely on the file until the hold is lifted; then verify"
+        " again with a CRL that says so"
+    ),
     "path.revoked_since": (
         "whoever has the key can write any time: do not rely on it, unless you can prove by something else that it was"
         " there before the revocation; then judge it as of a time before the revocation"

@@ -98,7 +98,7 @@ class ChainGeneralError(VerificationError):
 
 
 class RevocationStatusUnknownError(VerificationError):
-    """Whether the certificate was revoked cannot be known now (5.2.5)."""
+    """Whether the certificate was revoked cannot be known now (5.2.5), or it is on hold, which may end (5.2.6)."""
 
     sub_indication = SubIndication.TRY_LATER
 
@@ -116,6 +116,12 @@ class RevokedWithoutProofError(VerificationError):
     sub_indication = SubIndication.REVOKED_NO_POE
 
 
+class AuthorityRevokedWithoutProofError(VerificationError):
+    """An authority above the certificate was revoked; nothing proves that the signature is older (5.2.6)."""
+
+    sub_indication = SubIndication.REVOKED_CA_NO_POE
+
+
 class SignedAfterExpiryError(VerificationError):
     """By its own signing time the signature was made after its certificate had expired."""
 
@@ -124,7 +130,7 @@ class SignedAfterExpiryError(VerificationError):
 
 
 class ExpiredWithoutProofError(VerificationError):
-    """The certificate expired before the time of interest; nothing proves that the signature is older."""
+    """The certificate was not valid at the time of interest; nothing proves that the signature is from when it was."""
 
     sub_indication = SubIndication.OUT_OF_BOUNDS_NO_POE
 

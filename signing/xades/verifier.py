@@ -52,6 +52,7 @@ from signing.report import CoveredPart, Indication, ValidationReport
 from signing.xades.certificates import KeyCertificate, decode_base64, read_certificate
 from signing.xades.errors import (
     AlgorithmConstraintsError,
+    AuthorityRevokedWithoutProofError,
     ChainConstraintsError,
     ChainGeneralError,
     ChainNotFoundError,
@@ -76,6 +77,8 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
 """A verification costs about the square of the size; no authority issues larger keys."""
+ON_HOLD: Final = "path.on_hold"
+"""The rule of a certificate on hold: the verdict may change, but not by waiting for a CRL (TRY_LATER, 5.2.6)."""
 
 _CURVES: Final = frozenset({"secp256r1", "secp384r1", "secp521r1"})
 _HASHES: Final[dict[DigestAlgorithm, hashes.HashAlgorithm]] = {
@@ -186,7 +189,8 @@ def reconsider(report: ValidationReport, *, validator: PathValidator, as_of: dat
     """The report on a signature whose time is its signer's own word, in the light of what is known at ``as_of``.
 
     A key that has been stolen signs with any time. So where a certificate of the path has been revoked since for a
-    reason that does not exclude this, a signature that passed is undecided: REVOKED_NO_POE, and covers nothing.
+    reason that does not exclude this, a signature that passed is undecided, and covers nothing: REVOKED_NO_POE, or
+    REVOKED_CA_NO_POE where the certificate is an authority's.
     """
     if not report.passed:
         return report
@@ -194,7 +198,8 @@ def reconsider(report: ValidationReport, *, validator: PathValidator, as_of: dat
         validator.check_undoubted(report.path, as_of)
     except CertificateRevokedError as error:
         reason = f"{error}, and nothing but the signature's own word proves that it was made before"
-        doubt = RevokedWithoutProofError("path.revoked_since", reason, "get a new certificate and sign again")
+        refusal = AuthorityRevokedWithoutProofError if error.of_authority else RevokedWithoutProofError
+        doubt = refusal("path.revoked_since", reason, "get a new certificate and sign again")
         return replace(
             report,
             indication=doubt.indication,
@@ -286,8 +291,15 @@ def _path_refusal(error: PathError, signature: ParsedSignature) -> VerificationE
     """The status for a path that was not accepted; for a time that has passed it depends on the signing time."""
     claimed = signature.properties.signing_time if signature.properties else None
     if isinstance(error, CertificateRevokedError):
-        revoked = SignedAfterRevocationError if _is_after(claimed, error.revoked_at) else RevokedWithoutProofError
-        return revoked("path.revoked", str(error), "get a new certificate and sign again")
+        return _revocation_refusal(error, claimed)
+    if isinstance(error, CertificateExpiredError | CertificateNotYetValidError) and error.of_authority:
+        return ChainGeneralError(
+            "path.authority_validity", str(error), "sign with a certificate of an authority that is valid"
+        )
+    if isinstance(error, CertificateNotYetValidError):
+        if _is_after(claimed, error.not_before):
+            return ExpiredWithoutProofError("path.before_validity", str(error), "sign when the certificate is valid")
+        return NotYetValidError("path.not_yet_valid", str(error), "sign when the certificate is valid")
     if isinstance(error, CertificateExpiredError):
         expired = SignedAfterExpiryError if _is_after(claimed, error.not_after) else ExpiredWithoutProofError
         return expired("path.expired", str(error), "sign again with a certificate that is valid")
@@ -297,12 +309,22 @@ def _path_refusal(error: PathError, signature: ParsedSignature) -> VerificationE
     return ChainGeneralError("path.general", str(error), "use a certificate of an authority that is trusted here")
 
 
+def _revocation_refusal(error: CertificateRevokedError, claimed: datetime | None) -> VerificationError:
+    if error.on_hold:
+        remedy = "ask the authority why the certificate is on hold; send again when that is lifted, or sign anew"
+        return RevocationStatusUnknownError(ON_HOLD, str(error), remedy)
+    if error.of_authority:
+        remedy = "get a certificate of another authority and sign again"
+        return AuthorityRevokedWithoutProofError("path.authority_revoked", str(error), remedy)
+    revoked = SignedAfterRevocationError if _is_after(claimed, error.revoked_at) else RevokedWithoutProofError
+    return revoked("path.revoked", str(error), "get a new certificate and sign again")
+
+
 def _is_after(claimed: datetime | None, border: datetime) -> bool:
     return claimed is not None and claimed >= border
 
 
 _PATH_REFUSALS: Final[dict[type[PathError], tuple[type[VerificationError], str, str]]] = {
-    CertificateNotYetValidError: (NotYetValidError, "path.not_yet_valid", "sign when the certificate is valid"),
     PathNotFoundError: (
         ChainNotFoundError,
         "path.not_found",

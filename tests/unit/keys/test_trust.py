@@ -278,8 +278,51 @@ def test_every_certificate_below_the_anchor_needs_a_crl(pki: Pki, which: str) ->
 def test_seal_below_a_revoked_authority_is_refused() -> None:
     pki = Pki()
     pki.revoke(pki.issuing, NOW - 2 * DAY)
-    with pytest.raises(CertificateRevokedError, match="issuing CA"):
+    with pytest.raises(CertificateRevokedError, match="issuing CA") as caught:
         validate(pki, pki.seal())
+    assert (caught.value.of_authority, caught.value.on_hold) == (True, False)
+
+
+@pytest.mark.parametrize(
+    ("reason", "on_hold"), [(x509.ReasonFlags.certificate_hold, True), (x509.ReasonFlags.key_compromise, False)]
+)
+def test_a_hold_of_the_signers_certificate_is_told_as_such(reason: x509.ReasonFlags, *, on_hold: bool) -> None:
+    pki = Pki()
+    with pytest.raises(CertificateRevokedError) as caught:
+        validate(pki, pki.revoked_seal(NOW - 2 * DAY, reason))
+    assert (caught.value.of_authority, caught.value.on_hold) == (False, on_hold)
+
+
+@pytest.mark.parametrize(("end_of_seal", "of_authority"), [(NOW + YEAR, True), (NOW - DAY, False)])
+def test_the_end_of_an_authority_is_told_only_where_the_seal_itself_has_not_ended(
+    end_of_seal: datetime, *, of_authority: bool
+) -> None:
+    pki = Pki()
+    old = pki.authority("Old CA", issuer=pki.root, path_length=0, not_after=NOW - 3 * DAY)
+    with pytest.raises(CertificateExpiredError) as caught:
+        validate(pki, pki.certificate("Seal", issuer=old, not_after=end_of_seal))
+    assert caught.value.of_authority is of_authority
+
+
+@pytest.mark.parametrize(("start_of_seal", "of_authority"), [(NOW - YEAR, True), (NOW + DAY, False)])
+def test_the_start_of_an_authority_is_told_only_where_the_seal_itself_has_started(
+    start_of_seal: datetime, *, of_authority: bool
+) -> None:
+    pki = Pki()
+    new = pki.authority("New CA", issuer=pki.root, path_length=0, not_before=NOW + 3 * DAY)
+    with pytest.raises(CertificateNotYetValidError) as caught:
+        validate(pki, pki.certificate("Seal", issuer=new, not_before=start_of_seal))
+    assert caught.value.of_authority is of_authority
+
+
+def test_the_end_of_a_root_is_that_of_an_authority() -> None:
+    pki = Pki()
+    root = pki.authority("Old root", not_after=NOW - DAY)
+    seal = pki.certificate("Seal", issuer=root)
+    validator = PathValidator(TrustAnchors([root.certificate]), RevocationData(), require_revocation=False)
+    with pytest.raises(CertificateExpiredError) as caught:
+        validate(pki, seal, validator=validator)
+    assert caught.value.of_authority
 
 
 def test_verdict_about_the_past_stays_when_time_has_passed_and_new_crls_came() -> None:

@@ -51,6 +51,7 @@ from tests.support.signing_keys import SIGNING_TIME, certified, root_certificate
 FAILED, UNKNOWN = Indication.TOTAL_FAILED, Indication.INDETERMINATE
 FORMAT = SubIndication.FORMAT_FAILURE
 CRYPTO = SubIndication.CRYPTO_CONSTRAINTS_FAILURE
+CHAIN = SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE
 CONSTRAINTS = SubIndication.SIG_CONSTRAINTS_FAILURE
 NO_CERTIFICATE = SubIndication.NO_SIGNING_CERTIFICATE_FOUND
 NOT_FOUND = SubIndication.SIGNED_DATA_NOT_FOUND
@@ -631,10 +632,43 @@ LATER = datetime(2026, 3, 2, 1, 15, 30, tzinfo=UTC)
         (RevocationUnknownError("no CRL"), UNKNOWN, SubIndication.TRY_LATER, "path.revocation_unknown"),
         (KeyUsageError("a CA"), UNKNOWN, SubIndication.CHAIN_CONSTRAINTS_FAILURE, "path.key_usage"),
         (WeakKeyError("RSA-1024"), UNKNOWN, CRYPTO, "path.weak_key"),
-        (PathError("other"), UNKNOWN, SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE, "path.general"),
+        (PathError("other"), UNKNOWN, CHAIN, "path.general"),
         (CertificateNotYetValidError("x", LATER), FAILED, SubIndication.NOT_YET_VALID, "path.not_yet_valid"),
         (CertificateRevokedError("x", REVOKED, "keyCompromise"), FAILED, SubIndication.REVOKED, "path.revoked"),
         (CertificateRevokedError("x", LATER, "keyCompromise"), UNKNOWN, SubIndication.REVOKED_NO_POE, "path.revoked"),
+        (
+            CertificateRevokedError("x", REVOKED, "keyCompromise", of_authority=True),
+            UNKNOWN,
+            SubIndication.REVOKED_CA_NO_POE,
+            "path.authority_revoked",
+        ),
+        (
+            CertificateRevokedError("x", LATER, "keyCompromise", of_authority=True),
+            UNKNOWN,
+            SubIndication.REVOKED_CA_NO_POE,
+            "path.authority_revoked",
+        ),
+        (
+            CertificateRevokedError("x", REVOKED, "certificateHold", on_hold=True),
+            UNKNOWN,
+            SubIndication.TRY_LATER,
+            "path.on_hold",
+        ),
+        (
+            CertificateRevokedError("x", LATER, "certificateHold", on_hold=True, of_authority=True),
+            UNKNOWN,
+            SubIndication.TRY_LATER,
+            "path.on_hold",
+        ),
+        (
+            CertificateNotYetValidError("x", REVOKED),
+            UNKNOWN,
+            SubIndication.OUT_OF_BOUNDS_NO_POE,
+            "path.before_validity",
+        ),
+        (CertificateNotYetValidError("x", LATER, of_authority=True), UNKNOWN, CHAIN, "path.authority_validity"),
+        (CertificateExpiredError("x", REVOKED, of_authority=True), UNKNOWN, CHAIN, "path.authority_validity"),
+        (CertificateExpiredError("x", LATER, of_authority=True), UNKNOWN, CHAIN, "path.authority_validity"),
         (CertificateExpiredError("x", REVOKED), FAILED, SubIndication.EXPIRED, "path.expired"),
         (CertificateExpiredError("x", LATER), UNKNOWN, SubIndication.OUT_OF_BOUNDS_NO_POE, "path.expired"),
     ],

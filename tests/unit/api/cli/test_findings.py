@@ -10,6 +10,7 @@ import pytest
 from api.cli.findings import MEANINGS, REMEDIES, REMEDIES_OF_SEALS, meaning, remedy
 from edoc.audit.model import Check, CheckName, Outcome
 from signing.report import Finding, Indication, SubIndication, ValidationReport
+from signing.xades.verifier import ON_HOLD
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 NOTED = {CheckName.EXCHANGE_IDENTITY, CheckName.TIME}
@@ -45,11 +46,21 @@ def test_a_seal_that_failed_is_remedied_by_its_sub_indication(name: CheckName) -
     assert meaning(check) == "chưa đủ căn cứ để kết luận về chữ ký"
 
 
-def test_a_rule_that_says_more_than_its_sub_indication_has_its_own_remedy() -> None:
-    check = failed_seal(CheckName.EVIDENCE_SEAL, SubIndication.REVOKED_NO_POE, Outcome.INDETERMINATE)
+@pytest.mark.parametrize(
+    ("rule", "sub_indication", "helps"),
+    [
+        ("path.revoked_since", SubIndication.REVOKED_NO_POE, "ghi thời điểm tùy ý"),
+        ("path.before_validity", SubIndication.OUT_OF_BOUNDS_NO_POE, "hoặc không dùng --at"),
+        (ON_HOLD, SubIndication.TRY_LATER, "đang tạm dừng chứng thư số"),
+    ],
+)
+def test_a_rule_that_says_more_than_its_sub_indication_has_its_own_remedy(
+    rule: str, sub_indication: SubIndication, helps: str
+) -> None:
+    check = failed_seal(CheckName.EVIDENCE_SEAL, sub_indication, Outcome.INDETERMINATE)
     assert check.report is not None
-    found = replace(check.report, findings=(Finding("path.revoked_since", "why", "what helps"),))
-    assert "ghi thời điểm tùy ý" in str(remedy(replace(check, report=found)))
+    found = replace(check.report, findings=(Finding(rule, "why", "what helps"),))
+    assert helps in str(remedy(replace(check, report=found)))
 
 
 def test_an_export_whose_own_seal_failed_is_got_again_from_the_exchange() -> None:

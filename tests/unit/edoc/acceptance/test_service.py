@@ -14,6 +14,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 import pytest
+from cryptography import x509
 from sqlalchemy import Table, func, select
 
 from edoc.acceptance.documents import AcceptDocument
@@ -329,6 +330,17 @@ def test_a_seal_that_fails_beside_one_that_cannot_be_judged_is_refused(small: Sm
         "M.Signature.path.revocation_unknown",
         "M.Signature.path.not_found",
     ]
+
+
+def test_a_seal_on_hold_is_refused_and_not_put_off(small: SmallExchange) -> None:
+    seal = small.seals[OFFICE]
+    small.pki.revoke(seal, small.clock() - timedelta(days=2), x509.ReasonFlags.certificate_hold)
+    held = small.pki.validator()
+    exchange = replace(small.exchange, validator=lambda: held)
+    with pytest.raises(RefusedError) as refused:
+        Acceptance(exchange).submit(incoming_bytes(small.sealed(letter())), small.caller(OFFICE))
+    assert [each.code for each in refused.value.violations] == ["M.Signature.path.on_hold"]
+    assert "TRY_LATER" in refused.value.violations[0].reason
 
 
 def test_the_same_refusal_twice_is_recorded_once(small: SmallExchange) -> None:

@@ -357,6 +357,18 @@ def test_evidence_under_a_key_that_may_have_been_stolen_proves_nothing_by_its_ow
     assert before.facts
 
 
+def test_evidence_under_an_authority_that_lost_its_key_proves_nothing_by_its_own_time(small: SmallExchange) -> None:
+    receipt = small.submit(letter()).evidence
+    small.pki.revoke(small.pki.issuing, REVOKED_AT)
+    crls = small.pki.crls(this_update=JUDGED_AT - DAY, next_update=JUDGED_AT + DAY)
+    trust = AuditTrust(small.pki.anchors(), crls, (small.pki.issuing.certificate,))
+    report = verify_file(MemorySource(receipt), "x", trust, AuditTime(JUDGED_AT, given=False))
+    (check,) = (each for each in report.checks if each.name is CheckName.EVIDENCE_SEAL)
+    assert check.report is not None
+    assert check.report.sub_indication is SubIndication.REVOKED_CA_NO_POE
+    assert (report.verdict, report.facts) == (Outcome.INDETERMINATE, ())
+
+
 def test_evidence_under_a_seal_that_was_only_replaced_stays_good(small: SmallExchange) -> None:
     receipt = small.submit(letter()).evidence
     trust = after_revocation(small, x509.ReasonFlags.superseded)
@@ -601,6 +613,7 @@ def test_offline_no_part_of_a_file_is_too_large_for_a_reader_who_has_the_file() 
     ("sub_indication", "remedy"),
     [
         (SubIndication.REVOKED_NO_POE, "judge the file as of a time before the revocation"),
+        (SubIndication.REVOKED_CA_NO_POE, "before the revocation of the authority"),
         (SubIndication.OUT_OF_BOUNDS_NO_POE, "judge the file as of a time before the certificate's end"),
         (SubIndication.REVOKED, "sealed after the revocation"),
         (SubIndication.EXPIRED, "sealed after its certificate's end"),
@@ -610,13 +623,29 @@ def test_offline_no_part_of_a_file_is_too_large_for_a_reader_who_has_the_file() 
     ],
 )
 def test_an_auditor_is_told_what_an_auditor_can_do(sub_indication: SubIndication | None, remedy: str) -> None:
-    finding = Finding("path.revoked", "a reason", "what the signer can do")
+    assert remedy in remedy_for("path.some", sub_indication)
+
+
+@pytest.mark.parametrize(
+    ("rule", "sub_indication", "remedy"),
+    [
+        ("path.on_hold", SubIndication.TRY_LATER, "until the hold is lifted"),
+        ("path.before_validity", SubIndication.OUT_OF_BOUNDS_NO_POE, "a time at which the certificate is valid"),
+        ("path.revoked_since", SubIndication.REVOKED_CA_NO_POE, "whoever has the key can write any time"),
+    ],
+)
+def test_a_rule_that_says_more_than_its_sub_indication_has_its_own_remedy(
+    rule: str, sub_indication: SubIndication, remedy: str
+) -> None:
+    assert remedy in remedy_for(rule, sub_indication)
+
+
+def remedy_for(rule: str, sub_indication: SubIndication | None) -> str:
+    finding = Finding(rule, "a reason", "what the signer can do")
     report = ValidationReport(
         Indication.INDETERMINATE, sub_indication, (finding,), NOW, None, None, None, (), None, (), ()
     )
-    check = check_of(CheckName.MESSAGE_SEAL, "x", report)
-    assert check.remedy is not None
-    assert remedy in check.remedy
+    return str(check_of(CheckName.MESSAGE_SEAL, "x", report).remedy)
 
 
 def test_a_trust_list_is_told_as_such_and_gets_no_verdict(small: SmallExchange) -> None:
