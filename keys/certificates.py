@@ -8,8 +8,9 @@ agency, signature of an officer, seal of the exchange) is said by a certificate 
 from __future__ import annotations
 
 import functools
+import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from enum import Enum
 
 from cryptography import x509
@@ -86,19 +87,23 @@ def _remembered(look: Callable[[x509.Certificate], str]) -> Callable[[x509.Certi
     return remembered
 
 
-def read_certificates(data: bytes, *, at_most: int = MAX_BLOCKS) -> tuple[x509.Certificate, ...]:
+def read_certificates(
+    data: bytes, *, at_most: int = MAX_BLOCKS, seen: set[bytes] | None = None
+) -> tuple[x509.Certificate, ...]:
     """The certificates of a PEM bundle in its order (other PEM blocks are passed over), or the one DER certificate.
+
+    Args:
+        data: the bundle, or the DER.
+        at_most: PEM blocks, of whatever label.
+        seen: digests of the encodings of those read before; they are passed over unparsed, and new ones are added.
 
     Raises:
         CertificateFormatError: there is none, or one of them is damaged, or there are more than ``at_most`` PEM blocks.
     """
     blocks = _pem_blocks(data, _CERTIFICATE_LABELS, at_most)
     try:
-        certificates = (
-            tuple(x509.load_pem_x509_certificate(block) for block in blocks)
-            if blocks
-            else (x509.load_der_x509_certificate(data),)
-        )
+        load = x509.load_pem_x509_certificate if blocks else x509.load_der_x509_certificate
+        certificates = tuple(load(each) for each in _unseen(blocks or (data,), seen))
     except UNREADABLE as error:
         wrong = (
             "a certificate in the PEM bundle is damaged" if blocks else "it is no X.509 certificate, in DER or in PEM"
@@ -126,21 +131,40 @@ def check_readable(certificate: x509.Certificate) -> None:
         raise CertificateFormatError("the signature of a certificate is not a whole number of octets")
 
 
-def read_crls(data: bytes, *, at_most: int = MAX_BLOCKS) -> tuple[x509.CertificateRevocationList, ...]:
+def read_crls(
+    data: bytes, *, at_most: int = MAX_BLOCKS, seen: set[bytes] | None = None
+) -> tuple[x509.CertificateRevocationList, ...]:
     """The CRLs of a PEM bundle in its order (other PEM blocks are passed over), or the one DER CRL.
+
+    Args:
+        data: the bundle, or the DER.
+        at_most: PEM blocks, of whatever label.
+        seen: digests of the encodings of those read before; they are passed over unparsed, and new ones are added.
 
     Raises:
         CertificateFormatError: there is none, or one of them is damaged, or there are more than ``at_most`` PEM blocks.
     """
     blocks = _pem_blocks(data, _CRL_LABELS, at_most)
     try:
-        crls = tuple(x509.load_pem_x509_crl(block) for block in blocks) if blocks else (x509.load_der_x509_crl(data),)
+        load = x509.load_pem_x509_crl if blocks else x509.load_der_x509_crl
+        crls = tuple(load(each) for each in _unseen(blocks or (data,), seen))
         for crl in crls:
             _ = crl.extensions, crl.issuer
     except UNREADABLE as error:
         wrong = "a CRL is damaged" if blocks or data.startswith(b"\x30") else "it is no CRL, in DER or in PEM"
         raise CertificateFormatError(wrong) from error
     return crls
+
+
+def _unseen(encodings: Sequence[bytes], seen: set[bytes] | None) -> Iterator[bytes]:
+    """Those whose digest, white space of PEM aside, is not in ``seen``; all where nobody keeps it."""
+    for each in encodings:
+        if seen is not None:
+            digest = hashlib.sha256(b"".join(each.split()) if each.startswith(_PEM_BEGIN) else each).digest()
+            if digest in seen:
+                continue
+            seen.add(digest)
+        yield each
 
 
 def _pem_blocks(data: bytes, labels: frozenset[bytes], at_most: int) -> tuple[bytes, ...]:

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-from cryptography import x509
 from lxml import etree
 
+from edoc.audit.carried import GET_AGAIN, carried_certificates, carried_crls
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check, CheckName, Fact, FileKind, Outcome
 from edoc.audit.singles import (
     JudgedMessage,
@@ -32,8 +31,6 @@ from edoc.evidence.codec import parse_evidence
 from edoc.evidence.errors import EvidenceFormatError
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind
 from edoc.export import layout
-from keys.certificates import read_certificates, read_crls
-from keys.errors import CertificateFormatError
 from keys.store import DigestAlgorithm
 from keys.trust import PathValidator
 from signing.asice import Container, Member, check_name
@@ -47,7 +44,6 @@ Progress = Callable[[str], None]
 
 MAX_SMALL_BYTES = 1 << 20
 
-_GET_AGAIN = "get the export again; if it stays so, the exchange must explain it"
 _GET_WHOLE = "get the export again from the exchange; an export in which a file is missing proves nothing of that file"
 _REFERENCES = f"{{{DS}}}SignedInfo/{{{DS}}}Reference"
 _MOST_NAMED = 3
@@ -77,7 +73,7 @@ class _Findings:
         if holds:
             self.checks.append(Check(name, subject, Outcome.GOOD, reason))
         else:
-            self.checks.append(Check(name, subject, Outcome.BAD, wrong, _GET_AGAIN))
+            self.checks.append(Check(name, subject, Outcome.BAD, wrong, GET_AGAIN))
 
 
 class BundleAudit:
@@ -109,31 +105,18 @@ class BundleAudit:
         return [member for member in self._container.members if member.name.startswith(folder)]
 
     def _read_trust(self) -> None:
-        """What helps to build paths; an altered file is set aside, or it could stand in the way of the true one."""
-        certificates: list[x509.Certificate] = []
-        crls: list[x509.CertificateRevocationList] = []
-        for member in (*self._members(layout.CERTIFICATES), *self._members(layout.CRLS)):
-            try:
-                if member.size > MAX_SMALL_BYTES << 4:
-                    raise CertificateFormatError(f"{member.name} has {member.size} bytes")
-                if not _has_its_digest(member):
-                    raise CertificateFormatError("it is not what had the SHA-256 after which it is named")
-                if member.name.startswith(layout.CRLS):
-                    crls.extend(read_crls(member.read()))
-                else:
-                    certificates.extend(read_certificates(member.read()))
-            except (CertificateFormatError, ContainerError) as error:
-                self._found.checks.append(
-                    Check(CheckName.FORMAT, member.name, Outcome.BAD, f"it cannot be used: {error}", _GET_AGAIN)
-                )
-        self._validator = self._trust.validator(tuple(crls), tuple(certificates))
+        """What helps to build paths."""
+        certificates = carried_certificates(self._container.members)
+        crls = carried_crls(self._container.members)
+        self._found.checks.extend((*certificates.checks, *crls.checks))
+        self._validator = self._trust.validator(crls.found, certificates.found)
 
     def _check_container_seal(self) -> None:
         self._progress("META-INF/signatures.xml")
         try:
             documents = self._container.signature_documents()
         except (ContainerError, XmlError) as error:
-            self._found.checks.append(Check(CheckName.CONTAINER_SEAL, "META-INF", Outcome.BAD, str(error), _GET_AGAIN))
+            self._found.checks.append(Check(CheckName.CONTAINER_SEAL, "META-INF", Outcome.BAD, str(error), GET_AGAIN))
             return
         parts = self._container.parts()
         for signatures in documents:
@@ -163,7 +146,7 @@ class BundleAudit:
             try:
                 document = parse_evidence(_small(member))
             except (EvidenceFormatError, ContainerError) as error:
-                self._found.checks.append(Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), _GET_AGAIN))
+                self._found.checks.append(Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), GET_AGAIN))
                 continue
             judged = judge_evidence(document, member.name, self._trust, self._validator, None, as_of=self._time.at)
             self._found.checks.extend(judged.checks)
@@ -193,7 +176,7 @@ class BundleAudit:
             member = self._container.member(layout.MESSAGE)
             document = parse(member.source(), self._limits.xml)
         except (ContainerError, XmlError) as error:
-            self._found.checks.append(Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, str(error), _GET_AGAIN))
+            self._found.checks.append(Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, str(error), GET_AGAIN))
             return None
         at, code = self._time.at, None
         if acceptance is not None and acceptance.proven:
@@ -205,7 +188,7 @@ class BundleAudit:
         self._found.checks.extend(judged.checks)
         if judged.decoded is None or not isinstance(judged.decoded.message, DocumentMessage):
             self._found.checks.append(
-                Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, "it is not a document message", _GET_AGAIN)
+                Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, "it is not a document message", GET_AGAIN)
             )
             return None
         self._found.facts.extend(judged.facts)
@@ -319,7 +302,7 @@ class BundleAudit:
         try:
             document = parse(_small(member), self._limits.xml)
         except (ContainerError, XmlError) as error:
-            self._found.checks.append(Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), _GET_AGAIN))
+            self._found.checks.append(Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), GET_AGAIN))
             return
         judged = judge_message(
             document,
@@ -383,11 +366,6 @@ def _small(member: Member) -> bytes:
     if member.size > MAX_SMALL_BYTES << 2:
         raise ContainerError(f"{member.name} has {member.size} bytes, too many for what it is")
     return member.read()
-
-
-def _has_its_digest(member: Member) -> bool:
-    """Whether a certificate or CRL is the one after whose digest its file is named (see :mod:`edoc.export.layout`)."""
-    return PurePosixPath(member.name).stem == member.digest(DigestAlgorithm.SHA256).hex()
 
 
 def _sha256(member: Member) -> str:
