@@ -8,6 +8,7 @@ the certificates, the CRLs and the time of interest, so that the verdict about a
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import os
@@ -50,7 +51,7 @@ from keys.errors import (
 )
 from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strength
 from keys.revocation import NotRevoked, RevocationData
-from keys.vouched import MAX_PATH_LENGTH, by_name, paths_up, vouched_for
+from keys.vouched import MAX_PATH_LENGTH, ByName, by_name, paths_up, vouched_for
 
 __all__ = ["CertificatePath", "KeyPurpose", "PathValidator", "RevocationData", "TrustAnchors", "read_regular_file"]
 
@@ -318,7 +319,17 @@ class PathValidator:
             found = True
             yield path
         if not found:
-            yield from paths_up(certificate, ends, by_name((*self._sure, *self._intermediates, *came_along)))
+            others = [each for each in came_along if each not in self._all_at_once]
+            yield from paths_up(certificate, ends, self._all_by_name, by_name(others))
+
+    @functools.cached_property
+    def _all_at_once(self) -> frozenset[x509.Certificate]:
+        return frozenset((*self._sure, *self._intermediates))
+
+    @functools.cached_property
+    def _all_by_name(self) -> ByName:
+        """What is known beforehand, sorted once: an export may carry thousands, and as many seals without a path."""
+        return by_name((*self._sure, *self._intermediates))
 
     async def _judge(
         self, context: ValidationContext, path: tuple[x509.Certificate, ...], at: datetime
