@@ -94,9 +94,9 @@ class Bench:
         say()
         heads = f"{'documents/s':>12}{'CPU ms':>9}{'floor/s':>10}{'CPU ms':>9}{'ratio':>8}"
         with service(self._home) as running:
+            self._warm_up(running)
             title = f"acceptance through HTTP, {len(running.worker_processes()) - 1} processes"
             say(f"{title:38}{heads}")
-            self._warm_up(running)
             for case in CASES:
                 self._acceptance(running, case)
             say()
