@@ -53,7 +53,7 @@ HEAD_SECONDS: Final = 15.0
 MOST_HEAD_BYTES: Final = 32 << 10
 """A longer head is refused."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
-GRACE_SECONDS: Final = 30.0
+GRACE_SECONDS: Final = 90.0
 """How long a body may make a thread wait whatever its size."""
 LEAST_RATE: Final = 1 << 10
 """Bytes a second at which a body must come beyond that."""

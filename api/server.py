@@ -7,6 +7,7 @@ a body is read or an answer written is cut off by the kernel (``SO_RCVTIMEO``, `
 
 from __future__ import annotations
 
+import resource
 import socket
 import struct
 from collections.abc import Callable
@@ -27,6 +28,8 @@ KEEP_ALIVE_SECONDS: Final = 15
 HANG_SECONDS: Final = 120
 """After so long without a sign of life a worker process is replaced; its threads may take longer for a request."""
 BACKLOG: Final = 1024
+OPEN_FILES: Final = 8192
+"""Files and connections that a process may have open, where the system lets it."""
 
 Ready = Callable[[str], None]
 """Told the address of the service once it listens."""
@@ -40,6 +43,7 @@ def serve(settings: Settings, ready: Ready = lambda _: None) -> None:
     """
     _require_free(settings)
     configure_log(settings)
+    _allow_files()
     _Server(settings, ready).run()
 
 
@@ -111,6 +115,14 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _worker_exit(self, _arbiter: Arbiter, _worker: BoundWorker) -> None:
         if self._program is not None:
             self._program.close()
+
+
+def _allow_files() -> None:
+    """Let each process open as many files as it may: a thousand connections alone would use up the usual 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _bound(settings: Settings) -> str:

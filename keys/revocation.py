@@ -100,13 +100,12 @@ class RevocationData:
         if not deciding:
             raise RevocationUnknownError(_why_unknown(certificate, trusted, at))
         until = min(_ends(trusted, at))
-        for facts in deciding:
-            entry = facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-            if entry is None:
-                continue
-            if entry.revocation_date_utc <= at:
-                raise _revoked(certificate, entry)
-            until = min(until, entry.revocation_date_utc - MOMENT)
+        listed = [facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number) for facts in deciding]
+        entries = [entry for entry in listed if entry is not None]
+        by_then = [entry for entry in entries if entry.revocation_date_utc <= at]
+        if by_then:  # a hold that another CRL has made final is final
+            raise _revoked(certificate, min(by_then, key=lambda entry: _reason(entry) in _NOT_FOR_GOOD))
+        until = min([until, *(entry.revocation_date_utc - MOMENT for entry in entries)])
         crls = tuple(facts.crl for facts in deciding)
         return NotRevoked(crls, valid_from=max(_starts(trusted, at)), valid_until=until)
 

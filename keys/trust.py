@@ -51,7 +51,7 @@ from keys.errors import (
 )
 from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strength
 from keys.revocation import NotRevoked, RevocationData
-from keys.vouched import MAX_PATH_LENGTH, ByName, by_name, paths_up, vouched_for
+from keys.vouched import MAX_PATH_LENGTH, ByName, by_name, issuers_by_name, paths_up, vouched_for
 
 __all__ = ["CertificatePath", "KeyPurpose", "PathValidator", "RevocationData", "TrustAnchors", "read_regular_file"]
 
@@ -255,7 +255,8 @@ class PathValidator:
                 other than that it was superseded, no longer needed, or its holder's name changed.
         """
         for certificate, issuer in reversed(list(itertools.pairwise(path))):
-            self.revocation.check_undoubted(certificate, issuer, as_of)
+            for each in dict.fromkeys((issuer, *issuers_by_name(certificate, self._sure_by_name))):
+                self.revocation.check_undoubted(certificate, each, as_of)
 
     def _validate(
         self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime, usage: KeyPurpose

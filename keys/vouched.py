@@ -45,6 +45,11 @@ def by_name(certificates: Iterable[x509.Certificate]) -> dict[str, list[x509.Cer
     return dict(named)
 
 
+def issuers_by_name(certificate: x509.Certificate, known: ByName) -> Sequence[x509.Certificate]:
+    """Those whose name is that of the certificate's issuer: an authority that got a new key has several."""
+    return known.get(_name(certificate, of_issuer=True), ())
+
+
 def paths_up(
     certificate: x509.Certificate, anchors: Iterable[x509.Certificate], *known: ByName
 ) -> Iterator[tuple[x509.Certificate, ...]]:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 from flask import Flask, Response, json, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import ClientDisconnected, HTTPException
 
 from api import errors as api_errors
 from api.rest import errors as rest_errors
@@ -290,6 +290,8 @@ _WITH_VIOLATIONS: Final = (
 
 def kind_of(error: Exception) -> ProblemKind:
     """What a caller is told about an error; of a class that nobody thought of, only that the exchange has failed."""
+    if isinstance(error, ClientDisconnected):  # the body did not come, or too slowly: the request itself may be right
+        return _BY_STATUS[408]
     if isinstance(error, HTTPException):
         own = _BY_STATUS[400] if (error.code or 500) < HTTPStatus.INTERNAL_SERVER_ERROR else _INTERNAL
         return _BY_STATUS.get(error.code or 500, own)
@@ -337,6 +339,8 @@ def _handle(error: Exception) -> Response:
 
 
 def _detail(error: Exception, kind: ProblemKind) -> str:
+    if isinstance(error, ClientDisconnected):
+        return "the body did not come whole, or too slowly"
     if isinstance(error, HTTPException):
         return (
             "there is nothing at this address" if error.code == HTTPStatus.NOT_FOUND else error.description or kind.en

@@ -42,9 +42,9 @@ class CarriedLimits:
 CERTIFICATE_LIMITS: Final = CarriedLimits(most=4096, most_in_file=8, file_bytes=64 << 10, bytes_together=64 << 20)
 """More than the 3000 certificates of an export to 1000 recipients. One has two kilobytes, and at most twelve where it
 came in a signature; a file of eight is a chain of the greatest length that is believed."""
-CRL_LIMITS: Final = CarriedLimits(most=256, most_in_file=8, file_bytes=16 << 20, bytes_together=64 << 20)
-"""The country has some dozens of authorities, each with one current CRL, or several parts. The CRL of an authority
-takes some 40 bytes for each certificate revoked: 16 MiB are 400,000 of them."""
+CRL_LIMITS: Final = CarriedLimits(most=4096, most_in_file=8, file_bytes=64 << 20, bytes_together=128 << 20)
+"""The exchange exports every CRL that decided, and of an authority whose CRLs are kept for years these are many. A CRL
+takes some 40 bytes for each certificate revoked: 64 MiB, the most that the exchange itself reads, are 1.6 million."""
 
 
 @dataclass(frozen=True)

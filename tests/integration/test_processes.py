@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -21,6 +22,7 @@ import pytest
 
 from api.config import usable_processors
 from api.processes import HEAPS
+from api.server import OPEN_FILES
 from tests.support.homes import SENDER, Home, Service, make_home, service
 
 pytestmark = pytest.mark.integration
@@ -78,6 +80,18 @@ def test_each_process_stays_on_a_processor_and_so_does_the_one_that_follows_it(h
         [follower] = set(after) - set(before)
         assert after[follower] == before[killed]
         assert httpx.get(f"{running.url}/health/live", trust_env=False).is_success
+
+
+def test_each_process_may_open_more_files_than_it_has_connections(home: Home) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        with service(home) as running:
+            limits = [resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] for pid in running.worker_processes()[1:]]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert limits
+    assert set(limits) == {OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)}
 
 
 @needs_processors

@@ -107,6 +107,15 @@ def test_hold_that_was_lifted_is_lifted(pki: Pki) -> None:
         check(pki, seal, NOW - 3 * DAY, held, lifted)
 
 
+def test_hold_that_another_crl_made_final_is_final(pki: Pki) -> None:
+    seal, lost = pki.seal().certificate, x509.ReasonFlags.key_compromise
+    held = pki.crl(this_update=NOW - 5 * DAY, entries=[revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)])
+    final = pki.crl(this_update=NOW - 2 * DAY, entries=[revoked_entry(seal.serial_number, NOW - 6 * DAY, lost)])
+    for crls in ((held, final), (final, held)):
+        with pytest.raises(CertificateRevokedError, match="keyCompromise"):
+            check(pki, seal, NOW - 3 * DAY, *crls)
+
+
 def test_later_crl_tells_of_an_earlier_revocation_the_covering_one_did_not_know(pki: Pki) -> None:
     seal = pki.seal().certificate
     covering = pki.crl(this_update=NOW - DAY)

@@ -29,7 +29,7 @@ from keys.errors import (
 from keys.memory import MemoryKey
 from keys.revocation import MOMENT, RevocationData
 from keys.trust import MAX_INTERMEDIATES, CertificatePath, KeyPurpose, PathValidator, TrustAnchors
-from tests.support.pki import DAY, ISSUING, NOW, SEALING, YEAR, Pki, key_usage, pem, private_key
+from tests.support.pki import DAY, ISSUING, NOW, SEALING, YEAR, Pki, key_usage, pem, private_key, revoked_entry
 
 
 @pytest.fixture(scope="module")
@@ -675,10 +675,27 @@ def test_a_revocation_for_good_is_told_without_a_time_and_a_hold_is_not() -> Non
     pki.validator().check_never_revoked(held.certificate)
 
 
-def test_a_good_path_is_doubted_once_an_authority_on_it_lost_its_key(pki: Pki) -> None:
+def test_a_good_path_is_doubted_once_an_authority_on_it_lost_its_key() -> None:
+    pki = Pki()
     pki.revoke(pki.issuing, NOW - 2 * DAY)
     validator = pki.validator()
     path = validator.validate(pki.seal().certificate, at=NOW - 3 * DAY, usage=KeyPurpose.SEAL).certificates
     validator.check_undoubted(path, NOW - 3 * DAY)
     with pytest.raises(CertificateRevokedError, match="issuing CA"):
+        validator.check_undoubted(path, NOW)
+
+
+def test_a_good_path_is_doubted_also_by_a_crl_under_the_authoritys_new_key() -> None:
+    pki = Pki()
+    seal = pki.seal().certificate
+    renewed = pki.authority(f"{pki.name} issuing CA", issuer=pki.root, key=private_key("P-256", 77), path_length=0)
+    entry = revoked_entry(seal.serial_number, NOW - DAY, x509.ReasonFlags.key_compromise)
+    crl = pki.crl(renewed, entries=[entry])
+    validator = PathValidator(
+        pki.anchors(),
+        RevocationData((*pki.crls(), crl)),
+        intermediates=[pki.issuing.certificate, renewed.certificate],
+    )
+    path = validator.validate(seal, at=NOW, usage=KeyPurpose.SEAL).certificates
+    with pytest.raises(CertificateRevokedError, match="keyCompromise"):
         validator.check_undoubted(path, NOW)
