@@ -298,6 +298,28 @@ def test_what_is_not_there_is_a_problem_too(ward: Desk, path: str) -> None:
     problem_of(ward.get(path), 404, "not-found")
 
 
+def test_a_body_that_comes_too_slowly_is_to_be_sent_again(sender: Desk) -> None:
+    class Slow(io.BytesIO):
+        """A body whose bytes come so slowly that reading it is given up."""
+
+        def readinto(self, _: object, /) -> int:
+            raise TimeoutError("4 bytes came in 100 seconds")
+
+        def read(self, _: int | None = -1, /) -> bytes:
+            raise TimeoutError("4 bytes came in 100 seconds")
+
+    response = sender.client.post(
+        f"{API}/messages",
+        headers={
+            "Authorization": f"Bearer {sender.token}",
+            "Content-Type": "application/xml",
+        },
+        input_stream=Slow(b"<edXML" * 100),
+    )
+    problem = problem_of(response, 408, "timeout")
+    assert problem["detail"] == "the body did not come whole, or too slowly"
+
+
 def test_another_method_is_told_which_are_allowed(ward: Desk) -> None:
     response = ward.client.delete(f"{API}/inbox")
     problem_of(response, 405, "method")
