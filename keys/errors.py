@@ -57,12 +57,21 @@ class CertificateRevokedError(PathError):
     """A certificate of the path, the signer's or an authority's, had been revoked before the time of interest."""
 
     def __init__(
-        self, subject: str, revoked_at: datetime, reason: str, *, on_hold: bool = False, of_authority: bool = False
+        self,
+        subject: str,
+        revoked_at: datetime,
+        reason: str,
+        *,
+        on_hold: bool = False,
+        was_on_hold: bool = False,
+        of_authority: bool = False,
     ) -> None:
-        super().__init__(f"certificate of {subject} was revoked at {revoked_at.isoformat()} ({reason})")
+        since = "; that hold has ended since" if was_on_hold else ""
+        super().__init__(f"certificate of {subject} was revoked at {revoked_at.isoformat()} ({reason}){since}")
         self.subject, self.revoked_at, self.reason = subject, revoked_at, reason
-        self.on_hold, self.of_authority = on_hold, of_authority
-        """On hold it may become valid again (RFC 5280 section 5.3.1); else it never does."""
+        self.on_hold, self.was_on_hold, self.of_authority = on_hold, was_on_hold, of_authority
+        """On hold it may become valid again (RFC 5280 section 5.3.1); for the time of a hold that has ended, it never
+        does, whether the hold was lifted or made final."""
 
 
 class RevocationUnknownError(PathError):

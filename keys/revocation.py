@@ -56,6 +56,7 @@ class NotRevoked:
     """That a certificate was not revoked, who says so, and for which times the same answer holds."""
 
     crls: tuple[x509.CertificateRevocationList, ...]
+    """Enough of them for the same answer: the newest up to the time of interest, and the newest of all."""
     valid_from: datetime
     valid_until: datetime
     """Both included."""
@@ -104,10 +105,10 @@ class RevocationData:
         entries = [entry for entry in listed if entry is not None]
         by_then = [entry for entry in entries if entry.revocation_date_utc <= at]
         if by_then:  # a hold that another CRL has made final is final
-            raise _revoked(certificate, min(by_then, key=lambda entry: _reason(entry) in _NOT_FOR_GOOD))
+            telling = min(by_then, key=lambda entry: _reason(entry) in _NOT_FOR_GOOD)
+            raise _revoked(certificate, telling, has_ended=not _is_hold(listed[-1]))
         until = min([until, *(entry.revocation_date_utc - MOMENT for entry in entries)])
-        crls = tuple(facts.crl for facts in deciding)
-        return NotRevoked(crls, valid_from=max(_starts(trusted, at)), valid_until=until)
+        return NotRevoked(_enough(deciding), valid_from=max(_starts(trusted, at)), valid_until=until)
 
     def is_silent_about(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
         """Whether no CRL at hand can tell anything about the certificate, at whatever time."""
@@ -267,6 +268,11 @@ def _deciding(trusted: list[_Crl], at: datetime) -> list[_Crl]:
     return before[-1:] + after
 
 
+def _enough(deciding: list[_Crl]) -> tuple[x509.CertificateRevocationList, ...]:
+    """Those that prove it to others: what lies between the first and the last lists no more than they do."""
+    return tuple(facts.crl for facts in (deciding[:1] + deciding[1:][-1:]))
+
+
 def _starts(trusted: list[_Crl], at: datetime) -> list[datetime]:
     """The earliest times from which the same CRLs decide as at ``at``."""
     return [
@@ -292,15 +298,23 @@ def _why_unknown(certificate: x509.Certificate, trusted: list[_Crl], at: datetim
     return f"the newest CRL about {subject} was good until {newest.isoformat()}, which is before {at.isoformat()}"
 
 
-def _revoked(certificate: x509.Certificate, entry: x509.RevokedCertificate) -> CertificateRevokedError:
+def _revoked(
+    certificate: x509.Certificate, entry: x509.RevokedCertificate, *, has_ended: bool = False
+) -> CertificateRevokedError:
     reason = _reason(entry)
+    on_hold = _is_hold(entry)
     return CertificateRevokedError(
         subject_text(certificate),
         entry.revocation_date_utc,
         reason,
-        on_hold=reason == x509.ReasonFlags.certificate_hold.value,
+        on_hold=on_hold and not has_ended,
+        was_on_hold=on_hold and has_ended,
         of_authority=is_authority(certificate),
     )
+
+
+def _is_hold(entry: x509.RevokedCertificate | None) -> bool:
+    return entry is not None and _reason(entry) == x509.ReasonFlags.certificate_hold.value
 
 
 def _reason(entry: x509.RevokedCertificate) -> str:

@@ -92,6 +92,10 @@ REMEDIES_BY_RULE: Final = {
         "tổ chức cấp đang tạm dừng chứng thư số: chưa tin, cho đến khi việc tạm dừng được hủy bỏ; khi đó kiểm tra lại"
         " với danh sách thu hồi (CRL) mới"
     ),
+    "path.was_on_hold": (
+        "không tin: đã ký trong lúc chứng thư số bị tạm dừng, và việc tạm dừng ấy đã kết thúc; đề nghị bên ký ký lại"
+        " bằng chứng thư số còn hiệu lực"
+    ),
     "path.revoked_since": (
         "ai giữ khóa cũng có thể ghi thời điểm tùy ý: không tin, trừ khi có chứng cứ khác cho thấy tệp đã có trước khi"
         " chứng thư số bị thu hồi; khi đó kiểm tra lại bằng --at vào lúc trước đó"

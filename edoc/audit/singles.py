@@ -51,6 +51,7 @@ _REMEDIES_BY_RULE: Final = {
         "its authority has put the certificate on hold: do not rely on the file until the hold is lifted; then verify"
         " again with a CRL that says so"
     ),
+    "path.was_on_hold": "do not rely on it: the certificate was on hold at that time; ask for it under a valid seal",
     "path.revoked_since": (
         "whoever has the key can write any time: do not rely on it, unless you can prove by something else that it was"
         " there before the revocation; then judge it as of a time before the revocation"

@@ -50,6 +50,7 @@ from signing.errors import XmlError
 from signing.parts import Part
 from signing.report import CoveredPart, Indication, ValidationReport
 from signing.xades.certificates import KeyCertificate, decode_base64, read_certificate
+from signing.xades.chains import signer_first
 from signing.xades.errors import (
     AlgorithmConstraintsError,
     AuthorityRevokedWithoutProofError,
@@ -254,9 +255,10 @@ def _check_roles(document: ParsedXml, signature: ParsedSignature) -> None:
 
 
 def _identify_signing_certificate(signature: ParsedSignature) -> KeyCertificate:
-    """The certificate that the signed properties name; without them the first one, which nothing vouches for."""
+    """The certificate that the signed properties name; without them the likely one, which nothing vouches for."""
     if signature.properties is None:
-        return signature.certificates[0]
+        likely = signer_first([each.certificate for each in signature.certificates])[0]
+        return next(each for each in signature.certificates if each.certificate is likely)
     named = signature.properties.signing_certificate
     for certificate in signature.certificates:
         if certificate.digest(named.algorithm) == named.digest:
@@ -313,6 +315,8 @@ def _revocation_refusal(error: CertificateRevokedError, claimed: datetime | None
     if error.on_hold:
         remedy = "ask the authority why the certificate is on hold; send again when that is lifted, or sign anew"
         return RevocationStatusUnknownError(ON_HOLD, str(error), remedy)
+    if error.was_on_hold:
+        return ChainConstraintsError("path.was_on_hold", str(error), "sign again, with a certificate that is valid")
     if error.of_authority:
         remedy = "get a certificate of another authority and sign again"
         return AuthorityRevokedWithoutProofError("path.authority_revoked", str(error), remedy)

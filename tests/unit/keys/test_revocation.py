@@ -103,8 +103,37 @@ def test_hold_that_was_lifted_is_lifted(pki: Pki) -> None:
     held = pki.crl(this_update=NOW - 5 * DAY, entries=[revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)])
     lifted = pki.crl(this_update=NOW - 2 * DAY, entries=[])
     check(pki, seal, NOW, held, lifted)
-    with pytest.raises(CertificateRevokedError):
+    with pytest.raises(CertificateRevokedError, match="has ended since") as caught:
         check(pki, seal, NOW - 3 * DAY, held, lifted)
+    assert (caught.value.on_hold, caught.value.was_on_hold) == (False, True)
+
+
+def test_hold_is_one_as_long_as_no_later_crl_ends_it(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    entries = [revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)]
+    held = [pki.crl(this_update=NOW - days * DAY, entries=entries) for days in (5, 2)]
+    with pytest.raises(CertificateRevokedError) as caught:
+        check(pki, seal, NOW - 3 * DAY, *held)
+    assert (caught.value.on_hold, caught.value.was_on_hold) == (True, False)
+
+
+def test_hold_that_became_a_later_revocation_has_ended(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    held = pki.crl(this_update=NOW - 5 * DAY, entries=[revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)])
+    lost = revoked_entry(seal.serial_number, NOW - 2 * DAY, x509.ReasonFlags.key_compromise)
+    final = pki.crl(this_update=NOW - DAY, entries=[lost])
+    with pytest.raises(CertificateRevokedError, match="certificateHold") as caught:
+        check(pki, seal, NOW - 3 * DAY, held, final)
+    assert (caught.value.on_hold, caught.value.was_on_hold) == (False, True)
+
+
+def test_two_crls_are_enough_to_prove_it_to_others(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    crls = [pki.crl(this_update=NOW + days * DAY, next_update=NOW + 30 * DAY) for days in (-9, -5, -1, 1, 4, 7)]
+    told = RevocationData(crls).check(seal, pki.issuing.certificate, NOW)
+    assert told.crls == (crls[2], crls[-1])
+    again = RevocationData(told.crls).check(seal, pki.issuing.certificate, NOW)
+    assert again.crls == told.crls
 
 
 def test_hold_that_another_crl_made_final_is_final(pki: Pki) -> None:

@@ -661,6 +661,12 @@ LATER = datetime(2026, 3, 2, 1, 15, 30, tzinfo=UTC)
             "path.on_hold",
         ),
         (
+            CertificateRevokedError("x", REVOKED, "certificateHold", was_on_hold=True),
+            UNKNOWN,
+            SubIndication.CHAIN_CONSTRAINTS_FAILURE,
+            "path.was_on_hold",
+        ),
+        (
             CertificateNotYetValidError("x", REVOKED),
             UNKNOWN,
             SubIndication.OUT_OF_BOUNDS_NO_POE,
