@@ -180,6 +180,18 @@ def is_authority(certificate: x509.Certificate) -> bool:
     return constraints is not None and constraints.ca
 
 
+def may_issue(certificate: x509.Certificate) -> bool:
+    """Whether a certificate that is no anchor says that its holder may issue others, as :func:`check_issuers` wants it.
+
+    False where its extensions cannot be read.
+    """
+    try:
+        usage = _extension(certificate.extensions, x509.KeyUsage)
+    except UNREADABLE:
+        return False
+    return is_authority(certificate) and (usage is None or usage.key_cert_sign)
+
+
 def _extensions(certificate: x509.Certificate) -> x509.Extensions:
     try:
         return certificate.extensions

@@ -2,18 +2,23 @@
 
 The question is always "was it revoked at this time", and the answer depends on the time and on the CRLs at hand, never
 on the clock. So a CRL issued after the time of interest may answer: it lists what was revoked, with the dates, and a
-later revocation does not change an earlier verdict. Four rules keep that sound:
+later revocation does not change an earlier verdict. Five rules keep that sound:
 
-1. A CRL counts only until its nextUpdate, and only when signed by the very key that issued the certificate, with an
-   accepted algorithm, whole (no delta, no selection of reasons, not indirect) and in scope for the certificate.
+1. That a certificate was not revoked, a CRL tells only until its nextUpdate, and only when signed by the very key that
+   issued the certificate, with an accepted algorithm, whole (no delta, no selection of reasons, not indirect) and in
+   scope for the certificate.
 2. Of the CRLs issued up to the time of interest only the newest counts, so that a hold that was lifted is lifted; those
-   issued afterwards count as well.
+   issued afterwards count as well. Of two of the same second that with the higher CRL number is newer.
 3. A CRL issued after the certificate expired does not count, since entries may be dropped then, unless it says how far
    back it keeps them (expiredCertsOnCRL, X.509 section 9.5.2.8; ETSI EN 319 102-1 asks for the same).
 4. A certificate is revoked from the second of its revocation date on.
+5. What was once revoked for good stays so: a CRL that lists it counts however old it is, and under whichever key of the
+   authority. A hold counts beyond nextUpdate too, until a newer CRL ends it.
 
 Apart from that, a revocation for some reasons casts doubt on what was signed before it, for whoever had the key then
-could write any time (:meth:`RevocationData.check_undoubted`).
+could write any time; and so does a hold while it lasts (:meth:`RevocationData.check_undoubted`). The invalidityDate of
+an entry (RFC 5280 section 5.3.2) is not looked at: it is a guess of the authority's, and EN 319 102-1 goes by the
+revocation date.
 
 Not seen is a hold that came and went between two CRLs at hand. The check is ours and not that of certvalidator, which
 accepts CRLs signed with SHA-1, knows neither rule 2 nor rule 3, and reads a CRL entry by entry in Python.
@@ -71,6 +76,17 @@ class _Crl:
     next_update: datetime
     point: x509.IssuingDistributionPoint | None
     expired_kept_since: datetime | None
+    number: int
+    """The CRL number (RFC 5280 section 5.2.3); -1 where it has none."""
+
+    @property
+    def age(self) -> tuple[datetime, int]:
+        """What grows from one CRL of an authority to its next."""
+        return self.this_update, self.number
+
+    def entry(self, certificate: x509.Certificate) -> x509.RevokedCertificate | None:
+        """What it lists of the certificate."""
+        return self.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
 
 
 class RevocationData:
@@ -89,30 +105,45 @@ class RevocationData:
                 self._by_issuer.setdefault(crl.issuer, []).append(facts)
         self._genuine: dict[tuple[int, bytes], bool] = {}
 
-    def check(self, certificate: x509.Certificate, issuer: x509.Certificate, at: datetime) -> NotRevoked:
+    def check(
+        self,
+        certificate: x509.Certificate,
+        issuer: x509.Certificate,
+        at: datetime,
+        *,
+        namesakes: Sequence[x509.Certificate] = (),
+    ) -> NotRevoked:
         """Find out that ``certificate`` was not revoked at ``at``. That ``issuer`` issued it is known already.
+
+        Args:
+            certificate: which is asked about.
+            issuer: whose key signed it.
+            at: the time of interest.
+            namesakes: the same authority under other keys, as far as they are trusted.
 
         Raises:
             CertificateRevokedError: it had been revoked by then.
             RevocationUnknownError: no CRL at hand can tell.
         """
         trusted = self._trusted(certificate, issuer)
+        final = self._final_entries(certificate, (issuer, *namesakes))
+        telling = [entry for facts in _telling(trusted, at) if (entry := facts.entry(certificate)) is not None]
+        for entries in (final, telling):  # a hold that another CRL has made final is final
+            by_then = [entry for entry in entries if entry.revocation_date_utc <= at]
+            if by_then:
+                is_held = any(_is_hold(facts.entry(certificate)) for facts in _newest(trusted))
+                raise _revoked(certificate, min(by_then, key=_revocation_date), has_ended=not is_held)
         deciding = _deciding(trusted, at)
         if not deciding:
             raise RevocationUnknownError(_why_unknown(certificate, trusted, at))
-        until = min(_ends(trusted, at))
-        listed = [facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number) for facts in deciding]
-        entries = [entry for entry in listed if entry is not None]
-        by_then = [entry for entry in entries if entry.revocation_date_utc <= at]
-        if by_then:  # a hold that another CRL has made final is final
-            telling = min(by_then, key=lambda entry: _reason(entry) in _NOT_FOR_GOOD)
-            raise _revoked(certificate, telling, has_ended=not _is_hold(listed[-1]))
-        until = min([until, *(entry.revocation_date_utc - MOMENT for entry in entries)])
+        until = min([*_ends(trusted, at), *(entry.revocation_date_utc - MOMENT for entry in (*final, *telling))])
         return NotRevoked(_enough(deciding), valid_from=max(_starts(trusted, at)), valid_until=until)
 
-    def is_silent_about(self, certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    def is_silent_about(
+        self, certificate: x509.Certificate, issuer: x509.Certificate, *, namesakes: Sequence[x509.Certificate] = ()
+    ) -> bool:
         """Whether no CRL at hand can tell anything about the certificate, at whatever time."""
-        return not self._trusted(certificate, issuer)
+        return not self._trusted(certificate, issuer) and not self._final_entries(certificate, (issuer, *namesakes))
 
     def check_never(self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]) -> None:
         """Refuse a certificate that any CRL at hand lists as revoked for good, of whatever time the CRL and the entry.
@@ -137,28 +168,60 @@ class RevocationData:
             if not named or any(_is_signed_by(crl, each) for each in named):
                 raise _revoked(certificate, entry)
 
-    def check_undoubted(self, certificate: x509.Certificate, issuer: x509.Certificate, as_of: datetime) -> None:
-        """Refuse a certificate revoked by ``as_of`` for a reason that leaves open who had the key before.
+    def check_undoubted(
+        self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate], as_of: datetime
+    ) -> None:
+        """Refuse a certificate of which ``as_of`` leaves open who had the key before.
 
-        What is listed stays so: a CRL that is no longer fresh, and any reason but the harmless ones, counts.
+        It is revoked for any reason but the harmless ones, or the newest CRL has it on hold. What is listed stays so:
+        a CRL that is no longer fresh counts.
+
+        Args:
+            certificate: which is asked about.
+            issuers: the authority under each key of it that is trusted.
+            as_of: CRLs of later times, and later revocations, do not count.
 
         Raises:
-            CertificateRevokedError: a CRL of the issuer lists it so.
+            CertificateRevokedError: a CRL of one of the issuers lists it so.
         """
-        for facts in self._by_issuer.get(certificate.issuer, []):
-            entry = facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-            if entry is None or entry.revocation_date_utc > as_of or _reason(entry) in _CASTS_NO_DOUBT:
-                continue
-            if self._is_genuine(facts.crl, issuer):
+        for entry in self._final_entries(certificate, issuers):
+            if entry.revocation_date_utc <= as_of and _reason(entry) not in _CASTS_NO_DOUBT:
                 raise _revoked(certificate, entry)
-
-    def _trusted(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[_Crl]:
-        """The CRLs that may speak about the certificate: rules 1 and 3 but for the time of interest."""
-        return [
+        known = [
             facts
             for facts in self._by_issuer.get(certificate.issuer, [])
-            if _in_scope(facts, certificate) and _keeps(facts, certificate) and self._is_genuine(facts.crl, issuer)
+            if facts.this_update <= as_of and _in_scope(facts, certificate) and self._is_of(issuers, facts)
         ]
+        for facts in _newest(known):
+            listed = facts.entry(certificate)
+            if listed is not None and _is_hold(listed):
+                raise _revoked(certificate, listed)
+
+    def _final_entries(
+        self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]
+    ) -> list[x509.RevokedCertificate]:
+        """Where the CRLs of the issuers list the certificate as revoked for good: rule 5."""
+        return [
+            entry
+            for facts in self._by_issuer.get(certificate.issuer, [])
+            if (entry := facts.entry(certificate)) is not None
+            and _reason(entry) not in _NOT_FOR_GOOD
+            and self._is_of(issuers, facts)
+        ]
+
+    def _is_of(self, issuers: Sequence[x509.Certificate], facts: _Crl) -> bool:
+        return any(self._is_genuine(facts.crl, issuer) for issuer in issuers)
+
+    def _trusted(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[_Crl]:
+        """The CRLs that may say that it was not revoked, the newest last: rules 1 and 3 but for the time."""
+        return sorted(
+            (
+                facts
+                for facts in self._by_issuer.get(certificate.issuer, [])
+                if _in_scope(facts, certificate) and _keeps(facts, certificate) and self._is_genuine(facts.crl, issuer)
+            ),
+            key=lambda facts: facts.age,
+        )
 
     def _is_genuine(self, crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
         """Whether the issuer signed the CRL and may; remembered, since a CRL can be large."""
@@ -174,17 +237,20 @@ def _read(crl: x509.CertificateRevocationList) -> _Crl | None:
         return None
     point: x509.IssuingDistributionPoint | None = None
     expired_kept_since: datetime | None = None
+    number = -1
     for extension in crl.extensions:
         value = extension.value
         if isinstance(value, x509.DeltaCRLIndicator) or (extension.critical and extension.oid not in _KNOWN_CRITICAL):
             return None
         if isinstance(value, x509.IssuingDistributionPoint):
             point = value
+        elif isinstance(value, x509.CRLNumber):
+            number = value.crl_number
         elif extension.oid == EXPIRED_CERTIFICATES_ON_CRL and isinstance(value, x509.UnrecognizedExtension):
             expired_kept_since = _generalized_time(value.value)
     if point is not None and _is_partial(point):
         return None
-    return _Crl(crl, crl.last_update_utc, crl.next_update_utc, point, expired_kept_since)
+    return _Crl(crl, crl.last_update_utc, crl.next_update_utc, point, expired_kept_since, number)
 
 
 def _is_partial(point: x509.IssuingDistributionPoint) -> bool:
@@ -260,12 +326,25 @@ def _is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate)
         return False
 
 
+def _telling(trusted: list[_Crl], at: datetime) -> list[_Crl]:
+    """The CRLs whose entries count at ``at``, fresh or not: the newest until then, and those issued afterwards."""
+    return _newest([facts for facts in trusted if facts.this_update <= at]) + _after(trusted, at)
+
+
 def _deciding(trusted: list[_Crl], at: datetime) -> list[_Crl]:
     """The CRLs that answer for ``at``, the newest last: rule 2."""
-    fresh = sorted((facts for facts in trusted if facts.next_update >= at), key=lambda facts: facts.this_update)
-    before = [facts for facts in fresh if facts.this_update <= at]
-    after = [facts for facts in fresh if facts.this_update > at]
-    return before[-1:] + after
+    before = [facts for facts in trusted if facts.this_update <= at <= facts.next_update]
+    return before[-1:] + [facts for facts in _after(trusted, at) if facts.next_update >= at]
+
+
+def _newest(crls: list[_Crl]) -> list[_Crl]:
+    """The newest; several where nothing tells which of them is."""
+    newest = max((facts.age for facts in crls), default=None)
+    return [facts for facts in crls if facts.age == newest]
+
+
+def _after(trusted: list[_Crl], at: datetime) -> list[_Crl]:
+    return [facts for facts in trusted if facts.this_update > at]
 
 
 def _enough(deciding: list[_Crl]) -> tuple[x509.CertificateRevocationList, ...]:
@@ -311,6 +390,10 @@ def _revoked(
         was_on_hold=on_hold and has_ended,
         of_authority=is_authority(certificate),
     )
+
+
+def _revocation_date(entry: x509.RevokedCertificate) -> datetime:
+    return entry.revocation_date_utc
 
 
 def _is_hold(entry: x509.RevokedCertificate | None) -> bool:

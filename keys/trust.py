@@ -252,11 +252,11 @@ class PathValidator:
 
         Raises:
             CertificateRevokedError: the CRLs at hand list a certificate of it as revoked by ``as_of``, and for a reason
-                other than that it was superseded, no longer needed, or its holder's name changed.
+                other than that it was superseded, no longer needed, or its holder's name changed; or it is on hold.
         """
         for certificate, issuer in reversed(list(itertools.pairwise(path))):
-            for each in dict.fromkeys((issuer, *issuers_by_name(certificate, self._sure_by_name))):
-                self.revocation.check_undoubted(certificate, each, as_of)
+            issuers = tuple(dict.fromkeys((issuer, *issuers_by_name(certificate, self._sure_by_name))))
+            self.revocation.check_undoubted(certificate, issuers, as_of)
 
     def _validate(
         self, certificate: x509.Certificate, intermediates: Sequence[x509.Certificate], at: datetime, usage: KeyPurpose
@@ -350,12 +350,13 @@ class PathValidator:
         starts = [certificate.not_valid_before_utc for certificate in path]
         ends = [certificate.not_valid_after_utc for certificate in path]
         for certificate, issuer in reversed(list(itertools.pairwise(path))):
+            namesakes = issuers_by_name(certificate, self._sure_by_name)
             try:
-                findings.append(self.revocation.check(certificate, issuer, at))
+                findings.append(self.revocation.check(certificate, issuer, at, namesakes=namesakes))
             except RevocationUnknownError:
                 if self.require_revocation:
                     raise
-                if not self.revocation.is_silent_about(certificate, issuer):
+                if not self.revocation.is_silent_about(certificate, issuer, namesakes=namesakes):
                     # A CRL does tell about other times: the finding is good for this one alone.
                     starts.append(at)
                     ends.append(at)

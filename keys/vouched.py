@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
 from keys.certificates import UNREADABLE, subject_text
 from keys.errors import PathNotFoundError
-from keys.profile import is_strong_signature
+from keys.profile import is_strong_signature, may_issue
 
 MAX_PATH_LENGTH = 8
 """Certificates of a path, signer and anchor included."""
@@ -87,9 +87,9 @@ def paths_up(
 
 
 def vouched_for(certificates: Sequence[x509.Certificate], anchors: ByName) -> tuple[x509.Certificate, ...]:
-    """Those whose signature is that of an anchor, or of another that is vouched for; in their order.
+    """Those whose signature is that of an anchor, or of a CA that is vouched for; in their order.
 
-    Nothing else is checked: they may have expired, be revoked, or be no CA's. For each, at
+    Nothing else is checked: they may have expired or be revoked, and need be no CA's themselves. For each, at
     most :data:`MAX_NAMESAKES` issuers of the right name are tried, those nearest to an anchor first. Anchors of other
     names are not looked at, however many there are.
     """
@@ -107,7 +107,8 @@ def vouched_for(certificates: Sequence[x509.Certificate], anchors: ByName) -> tu
             tried[each] += 1
             if is_strong_signature(each.signature_algorithm_oid) and _is_signed_by(each, issuer):
                 found.add(each)
-                issuers.append(each)
+                if may_issue(each):
+                    issuers.append(each)
     return tuple(each for each in dict.fromkeys(certificates) if each in found)
 
 

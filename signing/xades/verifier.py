@@ -191,7 +191,7 @@ def reconsider(report: ValidationReport, *, validator: PathValidator, as_of: dat
 
     A key that has been stolen signs with any time. So where a certificate of the path has been revoked since for a
     reason that does not exclude this, a signature that passed is undecided, and covers nothing: REVOKED_NO_POE, or
-    REVOKED_CA_NO_POE where the certificate is an authority's.
+    REVOKED_CA_NO_POE where the certificate is an authority's; TRY_LATER while it is on hold.
     """
     if not report.passed:
         return report
@@ -199,8 +199,11 @@ def reconsider(report: ValidationReport, *, validator: PathValidator, as_of: dat
         validator.check_undoubted(report.path, as_of)
     except CertificateRevokedError as error:
         reason = f"{error}, and nothing but the signature's own word proves that it was made before"
-        refusal = AuthorityRevokedWithoutProofError if error.of_authority else RevokedWithoutProofError
-        doubt = refusal("path.revoked_since", reason, "get a new certificate and sign again")
+        if error.on_hold:
+            doubt: VerificationError = _revocation_refusal(error, None)
+        else:
+            refusal = AuthorityRevokedWithoutProofError if error.of_authority else RevokedWithoutProofError
+            doubt = refusal("path.revoked_since", reason, "get a new certificate and sign again")
         return replace(
             report,
             indication=doubt.indication,

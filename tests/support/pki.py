@@ -224,6 +224,7 @@ class Pki:
         extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
         signing_hash: hashes.HashAlgorithm | None = None,
         signer: PrivateKey | None = None,
+        number: int | None = None,
     ) -> x509.CertificateRevocationList:
         """A CRL of an issuer (of the issuing CA, unless told otherwise) with what was revoked until it was made."""
         issuer = issuer or self.issuing
@@ -236,7 +237,7 @@ class Pki:
             .last_update(this_update)
             .next_update(next_update)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
-            .add_extension(x509.CRLNumber(int(this_update.timestamp())), critical=False)
+            .add_extension(x509.CRLNumber(int(this_update.timestamp()) if number is None else number), critical=False)
         )
         for entry in listed:
             builder = builder.add_revoked_certificate(entry)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from keys.errors import CertificateRevokedError, RevocationUnknownError
-from keys.revocation import EXPIRED_CERTIFICATES_ON_CRL, MOMENT, RevocationData, generalized_time
+from keys.revocation import EXPIRED_CERTIFICATES_ON_CRL, MOMENT, NotRevoked, RevocationData, generalized_time
 from tests.support.pki import DAY, NOW, YEAR, Pki, key_usage, private_key, revoked_entry
 
 HOLD = x509.ReasonFlags.certificate_hold
@@ -51,7 +51,6 @@ HARMLESS = {
     x509.ReasonFlags.superseded,
     x509.ReasonFlags.cessation_of_operation,
     x509.ReasonFlags.affiliation_changed,
-    x509.ReasonFlags.certificate_hold,
     x509.ReasonFlags.remove_from_crl,
 }
 
@@ -67,19 +66,86 @@ def test_revocation_casts_doubt_on_earlier_times_unless_its_reason_is_harmless(
         entries=[revoked_entry(seal.serial_number, NOW - 4 * DAY, reason)],
     )
     data = RevocationData([stale])
-    data.check_undoubted(seal, pki.issuing.certificate, NOW - 4 * DAY - MOMENT)
+    data.check_undoubted(seal, [pki.issuing.certificate], NOW - 4 * DAY - MOMENT)
     if reason in HARMLESS:
-        data.check_undoubted(seal, pki.issuing.certificate, NOW)
+        data.check_undoubted(seal, [pki.issuing.certificate], NOW)
         return
     with pytest.raises(CertificateRevokedError) as caught:
-        data.check_undoubted(seal, pki.issuing.certificate, NOW - 4 * DAY)
+        data.check_undoubted(seal, [pki.issuing.certificate], NOW if reason is HOLD else NOW - 4 * DAY)
     assert caught.value.reason == (reason.value if reason else "unspecified")
+
+
+def test_a_hold_casts_doubt_until_a_newer_crl_ends_it(pki: Pki) -> None:
+    seal, issuers = pki.seal().certificate, [pki.issuing.certificate]
+    held = pki.crl(this_update=NOW - 5 * DAY, entries=[revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)])
+    lifted = pki.crl(this_update=NOW - 2 * DAY, entries=[])
+    with pytest.raises(CertificateRevokedError) as caught:
+        RevocationData([held]).check_undoubted(seal, issuers, NOW)
+    assert caught.value.on_hold
+    RevocationData([held, lifted]).check_undoubted(seal, issuers, NOW)
+    with pytest.raises(CertificateRevokedError):
+        RevocationData([held, lifted]).check_undoubted(seal, issuers, NOW - 3 * DAY)
+
+
+def test_what_was_revoked_for_good_stays_so_when_its_crl_is_no_longer_fresh(pki: Pki) -> None:
+    seal, lost = pki.seal().certificate, x509.ReasonFlags.key_compromise
+    entry = revoked_entry(seal.serial_number, NOW - 6 * DAY, lost)
+    long_lived = pki.crl(this_update=NOW - 20 * DAY, next_update=NOW + 300 * DAY, entries=[])
+    stale = pki.crl(this_update=NOW - 5 * DAY, next_update=NOW - 3 * DAY, entries=[entry])
+    for crls in ([stale], [long_lived, stale]):
+        with pytest.raises(CertificateRevokedError, match="keyCompromise"):
+            check(pki, seal, NOW, *crls)
+    check(pki, seal, NOW - 6 * DAY - MOMENT, long_lived, stale)
+
+
+def test_a_hold_is_not_forgotten_when_its_crl_is_no_longer_fresh(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    long_lived = pki.crl(this_update=NOW - 20 * DAY, next_update=NOW + 300 * DAY, entries=[])
+    entries = [revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)]
+    stale = pki.crl(this_update=NOW - 5 * DAY, next_update=NOW - 3 * DAY, entries=entries)
+    with pytest.raises(CertificateRevokedError) as caught:
+        check(pki, seal, NOW, long_lived, stale)
+    assert caught.value.on_hold
+
+
+def test_of_two_crls_of_one_second_that_with_the_higher_number_is_newer(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    entries = [revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)]
+    for number in range(8):  # whichever of the two has the smaller fingerprint
+        until = NOW + (7 + number) * DAY
+        first = _numbered(pki, 1, entries, until)
+        second = _numbered(pki, 2, [], until)
+        check(pki, seal, NOW, first, second)
+        with pytest.raises(CertificateRevokedError):
+            check(pki, seal, NOW, _numbered(pki, 1, [], until), _numbered(pki, 2, entries, until))
+
+
+def _numbered(
+    pki: Pki, number: int, entries: list[x509.RevokedCertificate], next_update: datetime
+) -> x509.CertificateRevocationList:
+    return pki.crl(this_update=NOW - DAY, next_update=next_update, entries=entries, number=number)
+
+
+def test_a_crl_under_another_key_of_the_authority_tells_of_revocations_only(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    renewed = pki.authority(f"{pki.name} issuing CA", issuer=pki.root, key=private_key("P-256", 77), path_length=0)
+    entry = revoked_entry(seal.serial_number, NOW - DAY, x509.ReasonFlags.key_compromise)
+    old, new, clean = pki.crl(), pki.crl(renewed, entries=[entry]), pki.crl(renewed, entries=[])
+
+    def told(crls: list[x509.CertificateRevocationList], at: datetime) -> NotRevoked:
+        return RevocationData(crls).check(seal, pki.issuing.certificate, at, namesakes=[renewed.certificate])
+
+    with pytest.raises(CertificateRevokedError, match="keyCompromise"):
+        told([old, new], NOW)
+    assert told([old, new], NOW - DAY - MOMENT).valid_until == NOW - DAY - MOMENT
+    with pytest.raises(RevocationUnknownError):
+        told([clean], NOW)
 
 
 def test_a_forged_crl_casts_no_doubt(pki: Pki) -> None:
     seal = pki.seal().certificate
     forged = pki.crl(entries=[revoked_entry(seal.serial_number, NOW - 4 * DAY)], signer=private_key("P-256", 99))
-    RevocationData([forged]).check_undoubted(seal, pki.issuing.certificate, NOW)
+    RevocationData([forged]).check_undoubted(seal, [pki.issuing.certificate], NOW)
 
 
 def test_certificate_is_revoked_from_the_very_second_on(pki: Pki) -> None:

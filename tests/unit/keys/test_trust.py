@@ -696,6 +696,27 @@ def test_a_good_path_is_doubted_also_by_a_crl_under_the_authoritys_new_key() -> 
         RevocationData((*pki.crls(), crl)),
         intermediates=[pki.issuing.certificate, renewed.certificate],
     )
-    path = validator.validate(seal, at=NOW, usage=KeyPurpose.SEAL).certificates
+    path = validator.validate(seal, at=NOW - DAY - MOMENT, usage=KeyPurpose.SEAL).certificates
     with pytest.raises(CertificateRevokedError, match="keyCompromise"):
         validator.check_undoubted(path, NOW)
+    with pytest.raises(CertificateRevokedError, match="keyCompromise"):
+        validator.validate(seal, at=NOW, usage=KeyPurpose.SEAL)
+
+
+@pytest.mark.parametrize("say_they_are_authorities", [True, False])
+def test_namesakes_that_an_agency_makes_of_its_issuer_do_not_stand_in_the_way(
+    *, say_they_are_authorities: bool
+) -> None:
+    pki = Pki()
+    seal = pki.seal()
+    name = f"{pki.name} issuing CA"
+    keys = [private_key("P-256", 900 + number) for number in range(vouched.MAX_STEPS + 1)]
+    if say_they_are_authorities:
+        made_up = [pki.authority(name, issuer=seal, key=key).certificate for key in keys]
+    else:
+        made_up = [pki.certificate(name, issuer=seal, key=key).certificate for key in keys]
+    crls = RevocationData(pki.crls())
+    for known in ([*made_up, pki.issuing.certificate], [pki.issuing.certificate, *made_up]):
+        validator = PathValidator(pki.anchors(), crls, intermediates=known)
+        path = validator.validate(seal.certificate, at=NOW, usage=KeyPurpose.SEAL)
+        assert path.certificates == (seal.certificate, pki.issuing.certificate, pki.root.certificate)

@@ -34,6 +34,14 @@ def test_whoever_only_says_who_issued_it_is_not_vouched_for() -> None:
     assert vouched_for([Pki(name="Other").root.certificate], by_name([pki.root.certificate])) == ()
 
 
+def test_whoever_is_no_authority_vouches_for_nobody() -> None:
+    pki = Pki()
+    seal = pki.seal()
+    made_up = pki.authority(f"{pki.name} issuing CA", issuer=seal, key=private_key("P-256", 802)).certificate
+    given = [pki.issuing.certificate, seal.certificate]
+    assert vouched_for([made_up, *given], by_name([pki.root.certificate])) == tuple(given)
+
+
 def test_a_weak_signature_vouches_for_nothing() -> None:
     pki = Pki()
     weak = pki.sha1_signed().certificate

@@ -26,10 +26,10 @@ from keys.store import DigestAlgorithm
 from signing.errors import ContainerError
 from signing.parts import Base64Part, ElementPart, FilePart, Part
 from signing.report import Indication, SubIndication
-from signing.xades.verifier import verify
+from signing.xades.verifier import reconsider, verify
 from signing.xml import ParsedXml, XmlLimits, parse
 from tests.support import signatures as made
-from tests.support.pki import X400_NAME, Pki, of_unknown_version, private_key
+from tests.support.pki import DAY, NOW, X400_NAME, Pki, of_unknown_version, private_key, revoked_entry
 from tests.support.signatures import (
     BASE64,
     DETACHED,
@@ -46,7 +46,7 @@ from tests.support.signatures import (
     Ref,
     substitution,
 )
-from tests.support.signing_keys import SIGNING_TIME, certified, root_certificate, signing_key
+from tests.support.signing_keys import SIGNING_TIME, PlainKey, certified, root_certificate, signing_key
 
 FAILED, UNKNOWN = Indication.TOTAL_FAILED, Indication.INDETERMINATE
 FORMAT = SubIndication.FORMAT_FAILURE
@@ -849,3 +849,26 @@ def test_a_relative_namespace_in_signed_info_has_no_canonical_form() -> None:
 def test_empty_ids_name_nothing_and_may_be_many() -> None:
     letter = LETTER.replace("<From>", '<From id="">').replace("<TraceHeaderList>", '<TraceHeaderList id="">')
     assert made.report_on(made.make(Recipe(document=letter))).passed
+
+
+@pytest.mark.parametrize(
+    ("reason", "sub_indication", "rule"),
+    [
+        (x509.ReasonFlags.key_compromise, SubIndication.REVOKED_NO_POE, "path.revoked_since"),
+        (x509.ReasonFlags.certificate_hold, SubIndication.TRY_LATER, "path.on_hold"),
+        (x509.ReasonFlags.superseded, None, None),
+    ],
+)
+def test_a_good_signature_whose_time_nothing_proves_is_doubted_for_what_is_known_since(
+    reason: x509.ReasonFlags, sub_indication: SubIndication | None, rule: str | None
+) -> None:
+    pki = Pki()
+    seal = pki.seal()
+    data = made.make(Recipe(key=PlainKey(seal.private_key, seal.certificate, (pki.issuing.certificate,))))
+    crls = pki.crls(this_update=SIGNING_TIME - DAY, next_update=SIGNING_TIME + 7 * DAY)
+    report = made.report_on(data, validator=pki.validator(crls))
+    assert report.passed
+    since = pki.crl(entries=[revoked_entry(seal.certificate.serial_number, NOW - 2 * DAY, reason)])
+    again = reconsider(report, validator=pki.validator((*crls, since)), as_of=NOW)
+    assert (again.sub_indication, again.passed) == (sub_indication, sub_indication is None)
+    assert [finding.rule for finding in again.findings] == [each for each in (rule,) if each]
