@@ -20,7 +20,7 @@ import unicodedata
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, Self
@@ -56,7 +56,10 @@ _KNOWN_META_INF: Final = re.compile(
 _DIRTY_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Unicode categories that have no place in a file name: controls, invisible formatting, lone surrogates."""
 _SIGNATURE_LIMITS: Final = XmlLimits(max_bytes=8 << 20, max_skeleton_bytes=8 << 20, max_nodes=400_000)
-"""Room for a reference to each of as many files as a container may have."""
+"""Room for a reference to each of ten thousand files, and for countersigners."""
+_FILES_WITHOUT_MORE: Final = 10_000
+_FOR_EACH_FILE: Final = XmlLimits(max_bytes=512, max_nodes=16, max_attributes=8)
+"""Where there are more: a reference has some 400 bytes, nine ``<`` and five ``=``."""
 _MAX_SIGNATURES: Final = 16
 """As in messages. An export has one; this leaves room for countersigners. Each signature is checked against all files
 and its whole document, so that thousands of empty ones, which are a few kilobytes when packed, would take hours."""
@@ -105,7 +108,10 @@ class ContainerLimits:
 
     zip: ZipLimits = field(default_factory=ZipLimits)
     signatures: XmlLimits = _SIGNATURE_LIMITS
-    """Limits of each signature document; ``max_bytes`` is also that of all of them together."""
+    """Limits of each signature document, raised where there are more files than they leave room for.
+
+    ``max_bytes`` is also that of all of them together.
+    """
     max_signatures: int = _MAX_SIGNATURES
     """Number of signatures in all signature documents together, and so of the documents, each of which has one."""
 
@@ -322,7 +328,6 @@ class Container:
     """A container opened for reading; a context manager that closes what was unpacked."""
 
     def __init__(self, archive: ByteSource, limits: ContainerLimits) -> None:
-        self._limits = limits
         self._resources = ExitStack()
         entries = [entry for entry in read_entries(archive, limits.zip) if not _is_folder(entry)]
         _check_mimetype(archive, entries)
@@ -330,6 +335,8 @@ class Container:
         members = [Member(archive, entry, self._resources) for entry in entries[1:]]
         self.members = tuple(member for member in members if not _in_meta_inf(member.name))
         """The files, in their order, without ``mimetype`` and those in META-INF."""
+        self._max_signatures = limits.max_signatures
+        self._signature_limits = _raised(limits.signatures, len(self.members))
         self._signature_members = [member for member in members if _SIGNATURES_PATTERN.fullmatch(member.name)]
 
     def __enter__(self) -> Self:
@@ -372,14 +379,14 @@ class Container:
         for member in self._signature_members:
             document = self._signature_document(member)
             count += len(document.signatures)
-            if count > self._limits.max_signatures:
-                raise ContainerError(f"the container has more than {self._limits.max_signatures} signatures")
+            if count > self._max_signatures:
+                raise ContainerError(f"the container has more than {self._max_signatures} signatures")
             documents.append(document)
         return tuple(documents)
 
     def _check_signature_files(self) -> None:
         """By number and size, before any is read."""
-        most, largest = self._limits.max_signatures, self._limits.signatures.max_bytes
+        most, largest = self._max_signatures, self._signature_limits.max_bytes
         if len(self._signature_members) > most:
             raise ContainerError(f"the container has more than {most} files of signatures (META-INF/*signatures*.xml)")
         for member in self._signature_members:
@@ -389,7 +396,7 @@ class Container:
             raise ContainerError(f"the files of signatures have more than {largest} bytes together")
 
     def _signature_document(self, member: Member) -> SignatureDocument:
-        document = parse(member.read(), self._limits.signatures)
+        document = parse(member.read(), self._signature_limits)
         signatures = tuple(document.root.iterchildren(etree.Element))
         if document.root.tag != f"{{{ASIC}}}XAdESSignatures" or not signatures:
             raise ContainerError(f"{member.name} is not an XAdESSignatures element with signatures")
@@ -409,6 +416,18 @@ def open_container(archive: Path | bytes | ByteSource, limits: ContainerLimits |
     elif isinstance(archive, bytes):
         archive = MemorySource(archive)
     return Container(archive, limits or ContainerLimits())
+
+
+def _raised(limits: XmlLimits, files: int) -> XmlLimits:
+    """Limits with room for a reference to each file; more than it needs no container gets, as memory holds it."""
+    more = max(0, files - _FILES_WITHOUT_MORE)
+    return replace(
+        limits,
+        max_bytes=limits.max_bytes + more * _FOR_EACH_FILE.max_bytes,
+        max_skeleton_bytes=limits.max_skeleton_bytes + more * _FOR_EACH_FILE.max_bytes,
+        max_nodes=limits.max_nodes + more * _FOR_EACH_FILE.max_nodes,
+        max_attributes=limits.max_attributes + more * _FOR_EACH_FILE.max_attributes,
+    )
 
 
 def _is_folder(entry: ZipEntry) -> bool:

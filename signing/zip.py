@@ -35,6 +35,8 @@ _MADE_ON_UNIX: Final = 3 << 8
 _REGULAR_FILE: Final = 0o100644 << 16
 _MAX_UINT32: Final = 0xFFFFFFFF
 _MAX_UINT16: Final = 0xFFFF
+MAX_MEMBERS: Final = _MAX_UINT16 - 1
+"""The most that an archive without ZIP64 can have."""
 _RATIO_FROM_BYTES: Final = 1 << 20
 """Smaller members may be compressed as well as they can."""
 
@@ -43,8 +45,8 @@ _RATIO_FROM_BYTES: Final = 1 << 20
 class ZipLimits:
     """What an archive may cost. Sizes are in bytes."""
 
-    max_entries: int = 10_000
-    """Number of members, folders included; a letter to every agency of a city has some thousand pieces of evidence."""
+    max_entries: int = MAX_MEMBERS
+    """Number of members, folders included; the export of a letter to a thousand agencies has some ten thousand."""
     max_entry_bytes: int = 416 << 20
     """Uncompressed size of one member."""
     max_total_bytes: int = 1040 << 20
@@ -92,8 +94,8 @@ class ZipWriter:
         encoded = name.encode()
         flags = 0 if name.isascii() else _UTF8_FLAG
         start = self._offset
-        if start + size > _MAX_UINT32 - CHUNK_BYTES or len(self._directory) >= _MAX_UINT16:
-            raise ContainerError("a container of more than 4 GiB or 65,534 members cannot be written")
+        if start + size > _MAX_UINT32 - CHUNK_BYTES or len(self._directory) >= MAX_MEMBERS:
+            raise ContainerError(f"a container of more than 4 GiB or {MAX_MEMBERS:,} members cannot be written")
         common = (flags, STORED, 0, _DOS_DATE_1980, crc, size, size, len(encoded), 0)
         self._write(_LOCAL.pack(_LOCAL_MAGIC, _VERSION, *common) + encoded)
         self._copy(name, size, crc, chunks)

@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import structlog
 from flask import Flask, Response, json, request
+from gunicorn.http.errors import LimitRequestHeaders, ParseException
 from pydantic import ValidationError
 from werkzeug.exceptions import ClientDisconnected, HTTPException
 
@@ -199,6 +200,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     access.NotYoursError: _NOT_FOUND,
     delivery.DeliveryError: _REFUSED,
     delivery.UnknownDeliveryError: _NOT_FOUND,
+    delivery.ReportLimitError: _REFUSED,
     delivery.TransitionError: _kind(
         "transition", HTTPStatus.CONFLICT, "Trạng thái này không thể tiếp theo", "The state cannot follow"
     ),
@@ -260,6 +262,12 @@ _BY_STATUS: Final[Mapping[int, ProblemKind]] = {
     408: _kind("timeout", HTTPStatus.REQUEST_TIMEOUT, "Hết thời gian chờ", "The request took too long"),
     413: KINDS[signing.XmlLimitError],
     415: KINDS[rest_errors.MediaTypeError],
+    431: _kind(
+        "bad-request",
+        HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        "Yêu cầu không đọc được",
+        "The request cannot be read",
+    ),
 }
 """What werkzeug refuses by itself."""
 
@@ -292,6 +300,8 @@ def kind_of(error: Exception) -> ProblemKind:
     """What a caller is told about an error; of a class that nobody thought of, only that the exchange has failed."""
     if isinstance(error, ClientDisconnected):  # the body did not come, or too slowly: the request itself may be right
         return _BY_STATUS[408]
+    if isinstance(error, ParseException):  # of a body that came in chunks, once it was read
+        return _BY_STATUS[431 if isinstance(error, LimitRequestHeaders) else 400]
     if isinstance(error, HTTPException):
         own = _BY_STATUS[400] if (error.code or 500) < HTTPStatus.INTERNAL_SERVER_ERROR else _INTERNAL
         return _BY_STATUS.get(error.code or 500, own)
@@ -341,6 +351,8 @@ def _handle(error: Exception) -> Response:
 def _detail(error: Exception, kind: ProblemKind) -> str:
     if isinstance(error, ClientDisconnected):
         return "the body did not come whole, or too slowly"
+    if isinstance(error, ParseException):
+        return f"the chunks of the body break the rules of HTTP/1.1 ({type(error).__name__})"
     if isinstance(error, HTTPException):
         return (
             "there is nothing at this address" if error.code == HTTPStatus.NOT_FOUND else error.description or kind.en

@@ -31,7 +31,7 @@ from edoc.access.tokens import Principal, Scope
 from edoc.archive.objects import StagedObject
 from edoc.database.engine import read
 from edoc.database.group_commit import Failed, WorkItem
-from edoc.delivery.errors import DeliveryError
+from edoc.delivery.errors import DeliveryError, ReportLimitError
 from edoc.delivery.reports import AcceptStatus, VerifiedStatus
 from edoc.directory.errors import DirectoryError
 from edoc.directory.model import Agency, Directory
@@ -40,7 +40,7 @@ from edoc.envelope.model import Attachment, DocumentMessage, StatusMessage
 from edoc.errors import MessageError, Violation
 from edoc.evidence.model import MessageKind
 from edoc.exchange import Exchange
-from signing.errors import XmlError
+from signing.errors import XmlError, XmlLimitError
 from signing.report import ValidationReport, report_as_json
 from signing.xml import Base64Content, ParsedXml, parse
 
@@ -75,7 +75,8 @@ class Acceptance:
         When this returns, bytes, rows, evidence and event are durable. The same bytes again give the same receipt.
 
         Raises:
-            XmlError, MessageError: the message cannot be read or breaks the format; nothing is recorded.
+            XmlError, MessageError: the message cannot be read or breaks the format, or is a status larger than states
+                may be; nothing is recorded.
             SenderMismatchError, AccessError: the caller may not send it.
             RefusedError: it breaks a rule or its seal fails; recorded, with a SubmissionRejection.
             ConflictError: its DocumentId is taken.
@@ -101,6 +102,7 @@ class Acceptance:
         known, is_taken = self._look_up(incoming, decoded, caller)
         if known is not None:
             return known
+        self._check_status_size(incoming, decoded)
         case = _Case(incoming, document, decoded, caller, received_at, is_taken)
         for _ in range(MAX_DIRECTORY_CHANGES):
             try:
@@ -108,6 +110,16 @@ class Acceptance:
             except DirectoryChangedError:
                 self._exchange.directory.refresh()
         return self._take_on(case)
+
+    def _check_status_size(self, incoming: Incoming, decoded: DecodedMessage) -> None:
+        """Every export of the document holds its states, so that they are kept small."""
+        most = self._exchange.policy.limits.max_status_bytes
+        if isinstance(decoded.message, StatusMessage) and incoming.size > most:
+            raise XmlLimitError(
+                "status.max_bytes",
+                f"the status message has {incoming.size} bytes, more than {most}",
+                "leave out what is not part of a status, such as files: send those in a document of their own",
+            )
 
     def _look_up(
         self, incoming: Incoming, decoded: DecodedMessage | None, caller: Principal
@@ -297,6 +309,13 @@ def _addressee_violation(reason: str) -> Violation:
 
 
 def _status_violation(error: DeliveryError) -> Violation:
+    if isinstance(error, ReportLimitError):
+        return Violation(
+            "R.UpdateTraces",
+            "MessageHeader/StatusCode",
+            str(error),
+            "report only what changes the document's state, such as 06 when it is done; room is kept for that",
+        )
     return Violation(
         "M.UpdateTraces",
         "MessageHeader/StatusCode",

@@ -16,7 +16,7 @@ from cryptography import x509
 
 from edoc.audit.model import Check, CheckName, Outcome
 from edoc.export import layout
-from keys.certificates import read_certificates, read_crls
+from keys.certificates import UNREADABLE, read_certificates, read_crls
 from keys.errors import CertificateFormatError
 from keys.store import DigestAlgorithm
 from signing.asice import Member
@@ -97,11 +97,34 @@ def _read(
             checks.append(Check(CheckName.FORMAT, folder, Outcome.BAD, beyond, GET_AGAIN))
             break
         try:
-            found.extend(read_file(_content(member, limits), seen))
+            data = _content(member, limits)
         except (CertificateFormatError, ContainerError) as error:
-            reason = f"it cannot be used: {error}"
-            checks.append(Check(CheckName.FORMAT, member.name, Outcome.BAD, reason, GET_AGAIN))
+            checks.append(_unusable(member, error))
+            continue
+        try:
+            found.extend(read_file(data, seen))
+        except CertificateFormatError as error:
+            checks.append(_set_aside(member, error) if _is_certificate(data) else _unusable(member, error))
     return Carried(tuple(found), tuple(checks))
+
+
+def _unusable(member: Member, error: Exception) -> Check:
+    return Check(CheckName.FORMAT, member.name, Outcome.BAD, f"it cannot be used: {error}", GET_AGAIN)
+
+
+def _set_aside(member: Member, error: CertificateFormatError) -> Check:
+    """It is as it was exported, so that nobody altered it, and what proves nothing cannot prove anything wrong."""
+    reason = f"no path can be built with it, so that it was set aside: {error}"
+    return Check(CheckName.FORMAT, member.name, Outcome.NOTE, reason)
+
+
+def _is_certificate(data: bytes) -> bool:
+    """Whether it is a certificate in DER at all. Strangers' ones with odd signatures once came into exports."""
+    try:
+        x509.load_der_x509_certificate(data)
+    except UNREADABLE:
+        return False
+    return True
 
 
 def _beyond(kind: str, limits: CarriedLimits, read: int, together: int) -> str | None:

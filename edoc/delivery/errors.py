@@ -13,6 +13,17 @@ class UnknownDeliveryError(DeliveryError):
     """There is no such document, or the agency has no part in it."""
 
 
+class ReportLimitError(DeliveryError):
+    """The delivery has as many reports as one may have, but for those states for which room is kept."""
+
+    def __init__(self, code: str, most: int) -> None:
+        super().__init__(
+            f"status {code} is not taken on: this delivery has {most} reports of 05 and of codes without a meaning,"
+            " and may have no more of them"
+        )
+        self.code, self.most = code, most
+
+
 class TransitionError(DeliveryError):
     """The business state may not follow on the present one."""
 

@@ -14,7 +14,7 @@ from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
 from edoc.database.tables import DeliveryRow, DocumentRow, EvidenceRow, MessageRow, StatusReportRow
 from edoc.delivery.errors import DeliveryError, UnknownDeliveryError
-from edoc.delivery.states import REPEATABLE, TAKE_BACK, ReporterRole, advance, replay
+from edoc.delivery.states import REPEATABLE, TAKE_BACK, ReporterRole, advance, check_room, replay
 from edoc.directory.model import Agency
 from edoc.envelope.model import ReaderWarning, StatusMessage
 from edoc.events import EventType, add_event
@@ -125,6 +125,7 @@ class AcceptStatus:
         if code not in REPEATABLE and (repeated := [each for each in reports if each.occasion == occasion]):
             return Settled(find_receipt(connection, self._exchange.store, repeated[0].sha256))
         try:
+            check_room((each.code for each in reports), code)
             state = advance(replay((each.code, self._role_of(each.reporter_id)) for each in reports), code, status.role)
         except DeliveryError as error:
             return Failed(error)

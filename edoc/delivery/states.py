@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
-from edoc.delivery.errors import TransitionError
+from edoc.delivery.errors import ReportLimitError, TransitionError
 
 CONSIGNED: Final = "consigned"
 ARRIVED: Final = "01"
@@ -24,9 +24,15 @@ TAKE_BACK_AGREED: Final = "15"
 TAKE_BACK_REFUSED: Final = "16"
 REPEATABLE: Final = frozenset({"05"})
 """May be reported again and again; of all others a repeat is the same report."""
+MAX_REPORTS: Final = 24
+"""On one delivery. Each costs an export of the document two files, and its reader two seals to judge."""
 NEEDS_DESCRIPTION: Final = frozenset({REFUSED, TAKE_BACK, TAKE_BACK_REFUSED})
 
 _RECEIVER_CODES: Final = frozenset({"01", "02", "03", "04", "05", "06", TAKE_BACK_AGREED, TAKE_BACK_REFUSED})
+_ONCE: Final = (_RECEIVER_CODES | {TAKE_BACK}) - REPEATABLE
+"""What may be reported once; there is always room left for each of these."""
+MAX_OTHER_REPORTS: Final = MAX_REPORTS - len(_ONCE)
+"""Of all other codes together: the repeatable one, and those that no source uses."""
 _STAGES: Final = ("01", "03", "04", "05", "06")
 
 
@@ -76,6 +82,16 @@ def advance(state: DeliveryState, code: str, role: ReporterRole) -> DeliveryStat
     if code in _RECEIVER_CODES:
         return _progress(state, code)
     return state
+
+
+def check_room(codes: Iterable[str], code: str) -> None:
+    """Make sure that one more report on a delivery can be taken on, after those of ``codes``.
+
+    Raises:
+        ReportLimitError: there are too many, and the code is not one of those for which room is kept.
+    """
+    if code not in _ONCE and sum(each not in _ONCE for each in codes) >= MAX_OTHER_REPORTS:
+        raise ReportLimitError(code, MAX_OTHER_REPORTS)
 
 
 def _check_role(state: DeliveryState, code: str, role: ReporterRole) -> None:

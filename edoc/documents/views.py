@@ -114,7 +114,7 @@ class EvidenceView:
     previous_sha256: str | None
     issued_at: datetime
     body: bytes | None
-    """None once the archive holds it."""
+    """None once the archive holds it, or where it was not asked for."""
 
 
 @dataclass(frozen=True)
@@ -192,9 +192,16 @@ def find_document_pk(connection: Connection, document_id: str) -> UUID | None:
     return connection.execute(select(DocumentRow.id).where(DocumentRow.document_id == document_id)).scalar()
 
 
-def list_evidence(connection: Connection, document: DocumentView) -> tuple[EvidenceView, ...]:
-    """The evidence of the document that its perspective may see, in the order it was issued."""
-    query = select(EvidenceRow.__table__).where(EvidenceRow.document_pk == document.pk).order_by(EvidenceRow.id)
+def list_evidence(connection: Connection, document: DocumentView, *, bodies: bool = True) -> tuple[EvidenceView, ...]:
+    """The evidence of the document that its perspective may see, in the order it was issued.
+
+    Args:
+        connection: of the database.
+        document: as the caller may see it.
+        bodies: False to leave out those that the archive does not hold yet, where there may be thousands.
+    """
+    columns = [each for each in EvidenceRow.__table__.columns if bodies or each.name != "body"]
+    query = select(*columns).where(EvidenceRow.document_pk == document.pk).order_by(EvidenceRow.id)
     if document.perspective is Perspective.RECIPIENT:
         own = [delivery.id for delivery in document.deliveries]
         query = query.where(or_(EvidenceRow.delivery_id.is_(None), EvidenceRow.delivery_id.in_(own)))
@@ -206,7 +213,7 @@ def list_evidence(connection: Connection, document: DocumentView) -> tuple[Evide
             row.message_sha256,
             row.previous_sha256,
             row.issued_at,
-            row.body,
+            row.body if bodies else None,
         )
         for row in connection.execute(query)
     )

@@ -12,6 +12,9 @@ class MessageLimits:
     """Limits of the reader; sizes in bytes."""
 
     xml: XmlLimits = field(default_factory=XmlLimits)
+    max_status_bytes: int = 128 << 10
+    """Of a status message, whole. With its certificates one has some ten kilobytes; of a letter to a thousand agencies
+    there are thousands, and its export, which holds them all, stays below the 4 GiB of plain ZIP."""
     max_recipients: int = 1000
     max_attachments: int = 100
     max_attachment_bytes: int = 300 << 20

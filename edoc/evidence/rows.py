@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Engine, select
 
 from edoc.archive.objects import ObjectStore
+from edoc.database.engine import read
 from edoc.database.group_commit import RowBatch
 from edoc.database.tables import EvidenceRow
 from edoc.delivery.outbox import Topic, add_task
+from edoc.errors import ObjectNotFoundError
 from edoc.evidence.model import SealedEvidence
 from edoc.identifiers import Random
 
@@ -67,6 +69,20 @@ def read_body(store: ObjectStore, row_body: bytes | None, sha256: str) -> bytes:
         ObjectNotFoundError, ObjectCorruptError: the archive has lost or altered it.
     """
     return store.read(sha256, MAX_EVIDENCE_BYTES) if row_body is None else row_body
+
+
+def read_sealed(engine: Engine, store: ObjectStore, sha256: str) -> bytes:
+    """The sealed XML of that digest: out of the archive, and only where it is not there yet out of its row.
+
+    Raises:
+        ObjectNotFoundError, ObjectCorruptError: the archive has lost or altered it.
+    """
+    try:
+        return store.read(sha256, MAX_EVIDENCE_BYTES)
+    except ObjectNotFoundError:
+        with read(engine) as connection:
+            body = connection.execute(select(EvidenceRow.body).where(EvidenceRow.sha256 == sha256)).scalar()
+        return read_body(store, body, sha256)  # archived meanwhile, or lost, where the row has none
 
 
 def find_by_occasion(connection: Connection, store: ObjectStore, occasion: str) -> bytes | None:

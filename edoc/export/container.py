@@ -2,20 +2,21 @@
 
 The same document at the same time gives the same bytes: files in the order of :mod:`edoc.export.layout`, evidence
 and states in the order they came, certificates and CRLs in the order of their digests.
+
+Evidence and states are read one at a time, and again when they are written: of a letter to a thousand agencies they are
+some fifty thousand.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.resources import files
 from typing import BinaryIO, Final
 from uuid import UUID
-
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
 
 from edoc.database.engine import read
 from edoc.documents.content import message_source, open_attachment, open_message
@@ -28,19 +29,17 @@ from edoc.documents.views import (
     list_statuses,
 )
 from edoc.errors import ObjectCorruptError
-from edoc.evidence.codec import parse_evidence
 from edoc.evidence.model import EvidenceType
-from edoc.evidence.rows import read_body
+from edoc.evidence.rows import read_sealed
 from edoc.exchange import Exchange
 from edoc.export import layout
-from keys.errors import PathError
-from keys.trust import CertificatePath, KeyPurpose
+from edoc.export.paths import Paths
 from signing.asice import ContainerFile, FileStream, write_container
-from signing.xades.chains import embedded_certificates
-from signing.xml import CHUNK_BYTES, ParsedXml, parse
+from signing.xml import CHUNK_BYTES
 
 CLAIMED_ROLE: Final = "document-exchange"
 MAX_STATUS_BYTES: Final = 4 << 20
+"""Of a status message in the archive, and so for its reader; what is taken on today is smaller (``MessageLimits``)."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +56,22 @@ class _Bytes:
     def chunks(self) -> Iterator[bytes]:
         """Yield the bytes."""
         yield self.data
+
+
+@dataclass(frozen=True)
+class _ReadAnew:
+    """A small file that is read whenever it is wanted, and not kept."""
+
+    read: Callable[[], bytes]
+
+    @property
+    def size(self) -> int:
+        """Length in bytes."""
+        return len(self.read())
+
+    def chunks(self) -> Iterator[bytes]:
+        """Yield the bytes; raises as what reads them."""
+        yield self.read()
 
 
 @dataclass(frozen=True)
@@ -90,22 +105,23 @@ class _Archived:
 
 
 def export_document(exchange: Exchange, document: DocumentView, out: BinaryIO, at: datetime) -> None:
-    """Write the export of a document, as its perspective may see it, sealed at ``at``; memory stays flat.
+    """Write the export of a document, as its perspective may see it, sealed at ``at``.
+
+    Memory holds no message, no large file, and of evidence and states one at a time; but the name and digest of each
+    member, the certificates and CRLs, and files that are no objects of their own.
 
     Raises:
         ObjectNotFoundError, ObjectCorruptError: the archive has lost or altered something; ``out`` is unfinished.
     """
     with read(exchange.engine) as connection:
-        evidence = list_evidence(connection, document)
+        evidence = list_evidence(connection, document, bodies=False)
         statuses = list_statuses(connection, document)
-    bodies = [read_body(exchange.store, each.body, each.sha256) for each in evidence]
-    messages = [exchange.store.read(each.message_sha256, MAX_STATUS_BYTES) for each in statuses]
     exported = [
         ContainerFile(layout.MESSAGE, layout.EDXML_TYPE, _Archived(exchange, document, None)),
         *_attachment_files(exchange, document),
-        *_evidence_files(document, evidence, bodies, statuses),
-        *_status_files(statuses, messages),
-        *_trust_files(exchange, document, evidence, bodies, statuses, messages),
+        *_evidence_files(exchange, document, evidence, statuses),
+        *_status_files(exchange, statuses),
+        *_trust_files(exchange, document, evidence, statuses),
         ContainerFile(layout.README, layout.TEXT_TYPE, _Bytes(_readme())),
     ]
     write_container(out, exported, key=exchange.issuer.key, signing_time=at, claimed_roles=(CLAIMED_ROLE,))
@@ -123,13 +139,13 @@ def _attachment_files(exchange: Exchange, document: DocumentView) -> Iterator[Co
 
 
 def _evidence_files(
-    document: DocumentView, evidence: Sequence[EvidenceView], bodies: Sequence[bytes], statuses: Sequence[StatusView]
+    exchange: Exchange, document: DocumentView, evidence: Sequence[EvidenceView], statuses: Sequence[StatusView]
 ) -> Iterator[ContainerFile]:
     recipients = {delivery.id: delivery.recipient_code for delivery in document.deliveries}
     reporters = {status.message_sha256: status.reporter_code for status in statuses}
-    for number, (each, body) in enumerate(zip(evidence, bodies, strict=True), 1):
-        agency = _agency_of(each, recipients, reporters)
-        yield ContainerFile(layout.evidence_name(number, each.type.value, agency), layout.EDXML_TYPE, _Bytes(body))
+    for number, each in enumerate(evidence, 1):
+        name = layout.evidence_name(number, each.type.value, _agency_of(each, recipients, reporters))
+        yield ContainerFile(name, layout.EDXML_TYPE, _ReadAnew(partial(_read_evidence, exchange, each)))
 
 
 def _agency_of(evidence: EvidenceView, recipients: dict[UUID, str], reporters: dict[str, str]) -> str | None:
@@ -140,55 +156,34 @@ def _agency_of(evidence: EvidenceView, recipients: dict[UUID, str], reporters: d
     return reporters.get(evidence.message_sha256)
 
 
-def _status_files(statuses: Sequence[StatusView], messages: Sequence[bytes]) -> Iterator[ContainerFile]:
-    for number, (status, message) in enumerate(zip(statuses, messages, strict=True), 1):
+def _status_files(exchange: Exchange, statuses: Sequence[StatusView]) -> Iterator[ContainerFile]:
+    for number, status in enumerate(statuses, 1):
         name = layout.status_name(number, status.code, status.reporter_code)
-        yield ContainerFile(name, layout.EDXML_TYPE, _Bytes(message))
+        yield ContainerFile(name, layout.EDXML_TYPE, _ReadAnew(partial(_read_status, exchange, status)))
 
 
 def _trust_files(
-    exchange: Exchange,
-    document: DocumentView,
-    evidence: Sequence[EvidenceView],
-    bodies: Sequence[bytes],
-    statuses: Sequence[StatusView],
-    messages: Sequence[bytes],
+    exchange: Exchange, document: DocumentView, evidence: Sequence[EvidenceView], statuses: Sequence[StatusView]
 ) -> Iterator[ContainerFile]:
-    """The certificates and CRLs of all paths; one that is not found good now is left to the reader to judge."""
-    signed = [
-        (_parse_message(exchange, document), document.accepted_at),
-        *((parse_evidence(body), each.issued_at) for each, body in zip(evidence, bodies, strict=True)),
-        *(
-            (parse(message, exchange.policy.limits.xml), status.received_at)
-            for status, message in zip(statuses, messages, strict=True)
-        ),
-    ]
-    certificates: dict[str, bytes] = {}
-    crls: dict[str, bytes] = {}
-    for parsed, at in signed:
-        for chain in embedded_certificates(parsed):
-            path = _path(exchange, chain, at) if chain else None
-            for certificate in (*chain, *(path.certificates if path else ())):
-                der = certificate.public_bytes(Encoding.DER)
-                certificates[hashlib.sha256(der).hexdigest()] = der
-            for crl in path.crls if path else ():
-                der = crl.public_bytes(Encoding.DER)
-                crls[hashlib.sha256(der).hexdigest()] = der
-    for name, der in sorted(certificates.items()):
+    """The certificates and CRLs of all paths."""
+    paths, limits = Paths(exchange.validator()), exchange.policy.limits
+    paths.add_message(message_source(exchange, document), limits, document.accepted_at)
+    for each in evidence:
+        paths.add_evidence(_read_evidence(exchange, each), each.issued_at)
+    for status in statuses:
+        paths.add_message(_read_status(exchange, status), limits, status.received_at)
+    for name, der in paths.certificates:
         yield ContainerFile(f"{layout.CERTIFICATES}{name}.cer", layout.CERTIFICATE_TYPE, _Bytes(der))
-    for name, der in sorted(crls.items()):
+    for name, der in paths.crls:
         yield ContainerFile(f"{layout.CRLS}{name}.crl", layout.CRL_TYPE, _Bytes(der))
 
 
-def _parse_message(exchange: Exchange, document: DocumentView) -> ParsedXml:
-    return parse(message_source(exchange, document), exchange.policy.limits.xml)
+def _read_evidence(exchange: Exchange, evidence: EvidenceView) -> bytes:
+    return read_sealed(exchange.engine, exchange.store, evidence.sha256)
 
 
-def _path(exchange: Exchange, chain: Sequence[x509.Certificate], at: datetime) -> CertificatePath | None:
-    try:
-        return exchange.validator().validate(chain[0], intermediates=chain[1:], at=at, usage=KeyPurpose.SEAL)
-    except PathError:
-        return None
+def _read_status(exchange: Exchange, status: StatusView) -> bytes:
+    return exchange.store.read(status.message_sha256, MAX_STATUS_BYTES)
 
 
 def _readme() -> bytes:

@@ -35,7 +35,7 @@ from signing.namespaces import DS
 from signing.report import Indication
 from signing.xades.verifier import verify
 from signing.xml import MemorySource, XmlLimits, parse
-from signing.zip import ZipLimits
+from signing.zip import MAX_MEMBERS, ZipLimits, ZipWriter, read_entries
 from tests.support.signing_keys import SIGNING_TIME, VERIFICATION_TIME, signing_key, validator
 
 FILES = {
@@ -445,6 +445,27 @@ def test_signature_file_of_another_form_is_refused(content: bytes) -> None:
 def test_signature_file_that_is_no_xml_is_refused() -> None:
     with pytest.raises(XmlError):
         signature_file(b"<x").signature_documents()
+
+
+def test_a_seal_has_room_for_a_reference_to_each_of_many_files() -> None:
+    content = SourceStream(MemorySource(b"x"))
+    files = [ContainerFile(f"certificates/{at:064x}.cer", "application/pkix-cert", content) for at in range(25_000)]
+    out = io.BytesIO()
+    write_container(out, files, key=signing_key(), signing_time=SIGNING_TIME)
+    with open_container(out.getvalue()) as container:
+        (document,) = container.signature_documents()
+        assert len(document.document.root.findall(f".//{{{DS}}}Reference")) == len(files) + 1
+
+
+def test_as_many_members_as_plain_zip_can_have_are_written_and_read_and_no_more() -> None:
+    out = io.BytesIO()
+    archive = ZipWriter(out)
+    for at in range(MAX_MEMBERS):
+        archive.add(str(at), size=0, crc=0, chunks=[])
+    with pytest.raises(ContainerError, match="65,534 members cannot be written"):
+        archive.add("one more", size=0, crc=0, chunks=[])
+    archive.close()
+    assert len(read_entries(MemorySource(out.getvalue()), ZipLimits())) == MAX_MEMBERS == 65_534
 
 
 def test_large_signature_file_is_refused_before_it_is_read() -> None:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
+from pathlib import Path
 
 from api.rest import models
 from edoc.access.tokens import Scope
+from edoc.delivery.states import MAX_OTHER_REPORTS
+from edoc.envelope.limits import MessageLimits
 from tests.support.exchange import ALL_SCOPES, DISTRICT, WARD, SmallExchange
 from tests.support.http import Desk, desk, problem_of, stored
 from tests.support.messages import document, status
@@ -64,6 +67,43 @@ def test_a_state_that_cannot_follow_is_refused_with_evidence(office: SmallExchan
     )
     assert problem["rejection"]
     assert stored(office) == (1, 1, 1)
+
+
+def test_a_status_that_is_too_large_is_refused_with_its_rule_and_the_document_can_still_be_exported(
+    office: SmallExchange, sender: Desk, ward: Desk
+) -> None:
+    letter = document(number="16")
+    pk = sender.submit(office.seal(letter))
+    data = office.seal(status("03", about=letter))
+    end = b"</edXML:edXMLHeader>"
+    large = data.replace(end, b'<x:Extra xmlns:x="urn:x">%s</x:Extra>%s' % (b" " * (5 << 20), end))
+    problem = problem_of(ward.post("/status-messages", large), 413, "too-large")
+    (error,) = problem["errors"]
+    assert (error["field"], error["rule"]) == ("body", "status.max_bytes")
+    assert "131072" in error["reason"]
+    assert error["remedy"]
+    assert stored(office) == (1, 1, 0)
+    assert sender.get(f"/documents/{pk}/export").status_code == 200
+
+
+def test_one_report_too_many_is_refused_with_rule_and_remedy_and_the_last_state_is_not(
+    office: SmallExchange, sender: Desk, ward: Desk
+) -> None:
+    told = {"document": sender.submit(office.letter()), "code": "05"}
+    for _ in range(MAX_OTHER_REPORTS):
+        assert ward.post_json("/status-messages", told).status_code == 201
+        office.clock.advance(timedelta(seconds=2))
+    problem = problem_of(ward.post_json("/status-messages", told), 422, "refused")
+    (error,) = problem["errors"]
+    assert (error["field"], error["code"], error["rule"]) == ("MessageHeader/StatusCode", "R.UpdateTraces", "range")
+    assert "06" in error["remedy"]
+    assert ward.post_json("/status-messages", told | {"code": "06"}).status_code == 201
+
+
+def test_the_page_of_the_interface_tells_both_limits_of_states() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "rest.md").read_text(encoding="utf-8")
+    assert f"takes {MAX_OTHER_REPORTS} together" in page
+    assert f"at most {MessageLimits().max_status_bytes >> 10} KiB" in page
 
 
 def test_a_stranger_tells_nothing(office: SmallExchange, sender: Desk) -> None:

@@ -29,6 +29,7 @@ from edoc.acceptance.service import JUDGED_ALONE_BYTES, Acceptance
 from edoc.acceptance.steps import AcceptanceStep
 from edoc.access.errors import MissingScopeError
 from edoc.access.tokens import Scope
+from edoc.audit.model import Outcome
 from edoc.database.engine import read, write
 from edoc.database.tables import (
     AttachmentRow,
@@ -423,6 +424,38 @@ def test_a_large_letter_that_is_refused_leaves_no_object(small: SmallExchange) -
     ):
         Acceptance(small.exchange).submit(incoming, small.caller(OFFICE))
     assert objects(small) == 0
+
+
+def large_status(small: SmallExchange, size: int, code: str = "03") -> bytes:
+    """A sealed status of that size, most of which its seal does not cover."""
+    end, start, stop = b"</edXML:edXMLHeader>", b'<x:Extra xmlns:x="urn:x">', b"</x:Extra>"
+    data = small.sealed(status(code, letter()))
+    data = data.replace(end, start + b" " * (size - len(data) - len(start + stop)) + stop + end)
+    assert len(data) == size
+    return data
+
+
+def test_a_status_larger_than_states_may_be_is_refused_and_leaves_nothing(small: SmallExchange) -> None:
+    pk, limit = small.submit(letter()).document_pk, small.exchange.policy.limits.max_status_bytes
+    before = counts(small), objects(small)
+    with pytest.raises(XmlLimitError) as refused:
+        small.submit(large_status(small, limit + 1), WARD)
+    assert (refused.value.rule, f"more than {limit}" in refused.value.reason) == ("status.max_bytes", True)
+    assert refused.value.remedy
+    assert (counts(small), objects(small)) == before
+    small.submit(large_status(small, limit), WARD)
+    assert small.audit(small.export(pk, OFFICE)).verdict is Outcome.GOOD
+
+
+def test_a_large_status_that_was_taken_on_earlier_keeps_its_receipt(small: SmallExchange) -> None:
+    small.submit(letter())
+    exchange, policy = small.exchange, small.exchange.policy
+    data = large_status(small, policy.limits.max_status_bytes + 1)
+    earlier = replace(policy.limits, max_status_bytes=len(data))
+    small.exchange = replace(exchange, policy=replace(policy, limits=earlier))
+    first = small.submit(data, WARD)
+    small.exchange = exchange
+    assert small.submit(data, WARD).evidence == first.evidence
 
 
 @pytest.mark.parametrize(("size", "limit"), [(11, 10), (IN_MEMORY_BYTES + CHUNK_BYTES, IN_MEMORY_BYTES + 1)])

@@ -83,6 +83,32 @@ def test_files_that_cannot_be_read_count_as_well() -> None:
     assert [subject for subject, _ in told(carried)][2:] == [layout.CERTIFICATES]
 
 
+def test_a_certificate_that_is_of_no_use_to_anybody_is_set_aside_with_a_note(pki: Pki) -> None:
+    (good,) = certificates(pki, 1)
+    der = bytearray(good.public_bytes(Encoding.DER))
+    while der[-1] & 1:  # one whose last bit can be said to be unused
+        (good,) = certificates(pki, 1)
+        der = bytearray(good.public_bytes(Encoding.DER))
+    der[-len(good.signature) - 1] = 1
+    files = [bytes(der), good.public_bytes(Encoding.DER)]
+    carried = carried_certificates(members(layout.CERTIFICATES, files))
+    assert carried.found == (good,)
+    (note,) = carried.checks
+    assert (note.name, note.outcome) == (CheckName.FORMAT, Outcome.NOTE)
+    assert hashlib.sha256(der).hexdigest() in note.subject
+    assert "set aside" in note.reason
+
+
+def test_the_same_certificate_under_another_digest_was_altered(pki: Pki) -> None:
+    (good,) = certificates(pki, 1)
+    der = good.public_bytes(Encoding.DER)
+    out = io.BytesIO()
+    file = ContainerFile(f"{layout.CERTIFICATES}{'0' * 64}.cer", "text/plain", SourceStream(MemorySource(der)))
+    write_container(out, [file], key=signing_key(), signing_time=SIGNING_TIME)
+    carried = carried_certificates(open_container(out.getvalue()).members)
+    assert (carried.found, [outcome.outcome for outcome in carried.checks]) == ((), [Outcome.BAD])
+
+
 def test_a_file_holds_no_more_than_a_chain(pki: Pki) -> None:
     found = certificates(pki, CERTIFICATE_LIMITS.most_in_file + 1)
     carried = carried_certificates(members(layout.CERTIFICATES, [pem(found[:-1])]))

@@ -14,6 +14,7 @@ from edoc.access.tokens import Scope
 from edoc.arrival import report_arrival
 from edoc.database.engine import read
 from edoc.delivery.inbox import DeliveryFilter, list_inbox, list_sent
+from edoc.delivery.states import MAX_OTHER_REPORTS
 from edoc.documents.content import hand_over, open_message
 from edoc.documents.views import Perspective, list_evidence, list_statuses
 from edoc.envelope.model import OtherInfo, Priority
@@ -140,6 +141,27 @@ def test_the_same_state_again_gives_the_first_receipt(small: SmallExchange) -> N
     again = small.submit(status("03", letter(), at=small.clock() + timedelta(hours=1)))
     assert again.replayed
     assert again.evidence == first.evidence
+
+
+def test_reports_of_a_repeatable_state_are_bounded_for_each_delivery(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    messages = [
+        small.sealed(status("05", letter(), at=small.clock() - timedelta(hours=hour)))
+        for hour in range(MAX_OTHER_REPORTS + 1)
+    ]
+    for message in messages[:-1]:
+        small.submit(message, WARD)
+    with pytest.raises(RefusedError) as refused:
+        small.submit(messages[-1], WARD)
+    (violation,) = refused.value.violations
+    assert (violation.code, violation.rule) == ("R.UpdateTraces", "range")
+    assert (violation.field, str(MAX_OTHER_REPORTS) in violation.reason) == ("MessageHeader/StatusCode", True)
+    assert "06" in violation.remedy
+    assert small.submit(messages[0], WARD).replayed, "what was taken on keeps its receipt"
+    small.submit(status("06", letter()))
+    small.submit(status("05", letter(), reporter=OTHER_WARD))
+    with read(small.exchange.engine) as connection:
+        assert len(list_statuses(connection, small.view(pk, OFFICE))) == MAX_OTHER_REPORTS + 2
 
 
 def test_being_handled_may_be_reported_again_and_again(small: SmallExchange) -> None:

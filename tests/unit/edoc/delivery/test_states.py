@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edoc.delivery.errors import TransitionError
-from edoc.delivery.states import DeliveryState, ReporterRole, advance, replay
+from edoc.delivery.errors import ReportLimitError, TransitionError
+from edoc.delivery.states import (
+    MAX_OTHER_REPORTS,
+    MAX_REPORTS,
+    DeliveryState,
+    ReporterRole,
+    advance,
+    check_room,
+    replay,
+)
 
 R, S = ReporterRole.RECIPIENT, ReporterRole.SENDER
 CODES = ["01", "02", "03", "04", "05", "06", "07", "13", "14", "15", "16"]
@@ -57,6 +65,28 @@ def test_what_cannot_follow_is_refused_with_the_reason(codes: str, code: str, ro
     reports = [(each.lstrip("S"), S if each.startswith("S") else R) for each in codes.split()]
     with pytest.raises(TransitionError, match=why):
         advance(replay(reports), code, role)
+
+
+@given(st.lists(st.sampled_from(CODES), max_size=4 * MAX_REPORTS))
+def test_a_delivery_takes_a_bounded_number_of_reports_and_each_state_finds_room(codes: list[str]) -> None:
+    taken: list[str] = []
+    for code in (*codes, "01", "02", "03", "04", "06", "13", "15", "16"):
+        if code not in ("05", "07", "14") and code in taken:
+            continue  # the same report, which is not taken on again
+        try:
+            check_room(taken, code)
+        except ReportLimitError:
+            assert code in ("05", "07", "14")
+        else:
+            taken.append(code)
+    assert len(taken) <= MAX_REPORTS
+    assert {"01", "02", "03", "04", "06", "13", "15", "16"} <= set(taken)
+
+
+def test_one_more_of_a_repeatable_state_than_a_delivery_takes_is_refused() -> None:
+    check_room(["05"] * (MAX_OTHER_REPORTS - 1), "05")
+    with pytest.raises(ReportLimitError, match=f"has {MAX_OTHER_REPORTS} reports"):
+        check_room(["05"] * MAX_OTHER_REPORTS, "05")
 
 
 def accepted(reports: list[tuple[str, ReporterRole]]) -> DeliveryState:

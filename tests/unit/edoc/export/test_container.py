@@ -1,0 +1,220 @@
+"""What an export holds: the certificates and CRLs of the paths found good, and every state that was taken on."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import zipfile
+from dataclasses import replace
+from datetime import timedelta
+from typing import Self, cast
+from uuid import UUID
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from edoc.archive.objects import ObjectStore
+from edoc.audit.carried import CERTIFICATE_LIMITS, CRL_LIMITS
+from edoc.audit.files import MOST_ATTACHMENTS, MOST_RECIPIENTS
+from edoc.audit.model import Outcome
+from edoc.delivery.states import MAX_REPORTS
+from edoc.envelope.limits import MessageLimits
+from edoc.errors import ObjectNotFoundError
+from edoc.export import layout
+from edoc.export.container import MAX_STATUS_BYTES
+from edoc.export.paths import Paths
+from keys.certificates import check_readable
+from keys.errors import CertificateFormatError
+from signing.zip import MAX_MEMBERS, ZipLimits
+from tests.support.pki import NOW, YEAR, private_key
+from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
+
+HEADER_END = b"</edXML:edXMLHeader>"
+TRACES_END = b"</edXML:TraceHeaderList>"
+KEY_INFO_END = b"</ds:X509Data>"
+
+
+def odd_certificate() -> bytes:
+    """A stranger's certificate that can be read, but whose signature has an unused bit."""
+    key = private_key("P-256", 60)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Stranger")])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW - YEAR)
+        .not_valid_after(NOW + YEAR)
+    )
+    made = builder.sign(key, hashes.SHA256())
+    while made.signature[-1] & 1:  # the last bit must be one that can be said to be unused
+        made = builder.sign(key, hashes.SHA256())
+    der = bytearray(made.public_bytes(Encoding.DER))
+    der[-len(made.signature) - 1] = 1  # the octet that counts the unused bits
+    with pytest.raises(CertificateFormatError):
+        check_readable(x509.load_der_x509_certificate(bytes(der)))
+    return bytes(der)
+
+
+def stray_signature(der: bytes) -> bytes:
+    text = base64.b64encode(der)
+    return (
+        b'<x:Extra xmlns:x="urn:x"><ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:KeyInfo><ds:X509Data>'
+        b"<ds:X509Certificate>%s</ds:X509Certificate></ds:X509Data></ds:KeyInfo></ds:Signature></x:Extra>" % text
+    )
+
+
+def before(data: bytes, place: bytes, more: bytes) -> bytes:
+    assert data.count(place) == 1
+    return data.replace(place, more + place)
+
+
+def names(export: bytes, folder: str) -> list[str]:
+    with zipfile.ZipFile(io.BytesIO(export)) as archive:
+        return [name for name in archive.namelist() if name.startswith(folder)]
+
+
+def certificate_names(*certificates: x509.Certificate) -> set[str]:
+    ders = [each.public_bytes(Encoding.DER) for each in certificates]
+    return {f"{layout.CERTIFICATES}{hashlib.sha256(der).hexdigest()}.cer" for der in ders}
+
+
+@pytest.mark.parametrize("place", [TRACES_END, HEADER_END])
+def test_certificates_that_a_letter_carries_beside_its_seal_are_not_exported(
+    small: SmallExchange, place: bytes
+) -> None:
+    data = before(small.sealed(letter()), place, stray_signature(odd_certificate()))
+    export = small.export(small.submit(data, OFFICE).document_pk, OFFICE)
+    pki = small.pki
+    exchange, office = small.exchange.issuer.key.certificate, small.seals[OFFICE].certificate
+    expected = certificate_names(exchange, office, pki.issuing.certificate, pki.root.certificate)
+    assert set(names(export, layout.CERTIFICATES)) == expected
+    assert small.audit(export).verdict is Outcome.GOOD
+
+
+def test_certificates_that_a_status_carries_beside_its_seal_are_not_exported(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    data = before(small.sealed(status("03", letter())), HEADER_END, stray_signature(odd_certificate()))
+    small.submit(data, WARD)
+    export = small.export(pk, OFFICE)
+    assert len(names(export, layout.CERTIFICATES)) == 5
+    assert small.audit(export).verdict is Outcome.GOOD
+
+
+def test_of_key_info_only_the_path_of_the_signer_is_exported(small: SmallExchange) -> None:
+    stranger = small.pki.seal("H29.77", key=private_key("P-256", 61)).certificate.public_bytes(Encoding.DER)
+    more = b"<ds:X509Certificate>%s</ds:X509Certificate>"
+    key_info_start = b"<ds:X509Data>"
+    data = small.sealed(letter())
+    assert data.count(key_info_start) == 1
+    data = data.replace(key_info_start, key_info_start + more % base64.b64encode(stranger))
+    export = small.export(small.submit(data, OFFICE).document_pk, OFFICE)
+    found = set(names(export, layout.CERTIFICATES))
+    assert certificate_names(small.seals[OFFICE].certificate) <= found
+    assert not certificate_names(x509.load_der_x509_certificate(stranger)) & found
+
+
+def test_a_seal_whose_path_does_not_hold_now_adds_nothing(small: SmallExchange) -> None:
+    paths, data = Paths(small.exchange.validator()), small.sealed(letter())
+    limits = MessageLimits()
+    paths.add_message(data, limits, NOW - 10 * YEAR)
+    paths.add_message(b"<x", limits, NOW)
+    paths.add_message(b"<x/>", limits, NOW)
+    paths.add_message(before(data, b"</ds:SignatureValue>", b"!"), limits, NOW)
+    paths.add_evidence(b"<x/>", NOW)
+    assert (paths.certificates, paths.crls) == ([], [])
+    paths.add_message(data, limits, NOW)
+    assert (len(paths.certificates), len(paths.crls)) == (3, 2)
+
+
+def padded(small: SmallExchange, code: str, size: int, seconds: int = 0) -> bytes:
+    """A sealed status, made larger by what its seal does not cover."""
+    data = small.sealed(status(code, letter(), at=NOW - timedelta(seconds=seconds)))
+    frame = b'<x:Extra xmlns:x="urn:x">%s</x:Extra>'
+    return before(data, HEADER_END, frame % (b"ab cd" * ((size - len(data)) // 5)))
+
+
+def test_a_large_status_of_the_archive_is_exported(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    policy = small.exchange.policy
+    earlier = replace(policy.limits, max_status_bytes=MAX_STATUS_BYTES)
+    small.exchange = replace(small.exchange, policy=replace(policy, limits=earlier))
+    small.submit(padded(small, "03", 3 << 20), WARD)
+    small.exchange = replace(small.exchange, policy=policy)
+    assert small.audit(small.export(pk, OFFICE)).verdict is Outcome.GOOD
+
+
+def test_what_is_taken_on_as_a_status_can_always_be_read_out_of_an_export() -> None:
+    assert MessageLimits().max_status_bytes <= MAX_STATUS_BYTES
+
+
+class _Read(bytes):
+    """What was read out of the archive, counted while anybody holds it."""
+
+    held = most = 0
+
+    def __new__(cls, data: bytes) -> Self:
+        cls.held += 1
+        cls.most = max(cls.most, cls.held)
+        return super().__new__(cls, data)
+
+    def __del__(self) -> None:
+        type(self).held -= 1
+
+
+class _CountingStore:
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._store, name)
+
+    def read(self, sha256: str, max_bytes: int) -> bytes:
+        return _Read(self._store.read(sha256, max_bytes))
+
+
+def test_evidence_and_states_are_read_one_at_a_time(small: SmallExchange) -> None:
+    pk, number = small.submit(letter()).document_pk, 12
+    for seconds in range(number):
+        small.submit(status("05", letter(), at=NOW - timedelta(seconds=seconds)))
+    small.work()
+    small.exchange = replace(small.exchange, store=cast(ObjectStore, _CountingStore(small.exchange.store)))
+    export = small.export(pk, OFFICE)
+    assert len(names(export, layout.STATUS)) == number
+    assert 0 < _Read.most <= 3
+
+
+def evidence_of(export: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(export)) as archive:
+        return {name: archive.read(name) for name in names(export, layout.EVIDENCE)}
+
+
+def test_evidence_is_exported_alike_before_and_after_it_is_archived(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    small.submit(status("03", letter()))
+    at = small.clock()
+    fresh = small.export(pk, OFFICE, at)
+    assert small.work() > 0
+    assert small.export(pk, OFFICE, at) == fresh
+    assert len(evidence_of(fresh)) == 3
+
+
+def test_evidence_that_the_archive_has_lost_ends_the_export(small: SmallExchange) -> None:
+    pk: UUID = small.submit(letter()).document_pk
+    small.work()
+    body = next(iter(evidence_of(small.export(pk, OFFICE)).values()))
+    small.exchange.store.delete(hashlib.sha256(body).hexdigest(), NOW + 40 * YEAR)
+    with pytest.raises(ObjectNotFoundError):
+        small.export(pk, OFFICE)
+
+
+def test_the_largest_document_that_can_be_set_has_an_export_that_can_be_written_and_read() -> None:
+    """For each recipient a handover, and for each report its message and the evidence of its acceptance."""
+    for_recipients = MOST_RECIPIENTS * (1 + 2 * MAX_REPORTS)
+    frame = len(["mimetype", "manifest", "signatures", "message", "README", "acceptance", "consignment"])
+    paths = CERTIFICATE_LIMITS.most + CRL_LIMITS.most
+    assert frame + MOST_ATTACHMENTS + for_recipients + paths <= ZipLimits().max_entries == MAX_MEMBERS
