@@ -48,6 +48,10 @@ __all__ = ["DemonstrationAuthority", "IssuedCertificate", "Issuer", "KeyAlgorith
 
 _LIFETIME = timedelta(days=3 * 365)
 _TRUST_LIST = "trust_list"
+_COMPROMISES = frozenset(
+    {x509.ReasonFlags.key_compromise, x509.ReasonFlags.ca_compromise, x509.ReasonFlags.aa_compromise}
+)
+"""The reasons after which nothing may be believed for its own time."""
 
 
 class Issuer(Enum):
@@ -330,11 +334,15 @@ class DemonstrationAuthority:
     def revoke(
         self, serial: int, *, at: datetime, reason: x509.ReasonFlags = x509.ReasonFlags.unspecified
     ) -> IssuedCertificate:
-        """Revoke a certificate as of ``at``, for good; the next CRL tells it.
+        """Revoke a certificate as of ``at``, for good; the next CRL from ``at`` on tells it.
+
+        What is revoked already can be revoked as of an earlier time, and for the compromise of its key, where that was
+        not known. Of both times the earlier one counts then; a compromise stays one, and else the later reason counts
+        if it says anything.
 
         Raises:
-            AuthorityError: there is none of that serial number, it is revoked already, it was not yet valid at ``at``,
-                or the reason is for delta CRLs or temporary.
+            AuthorityError: there is none of that serial number, it is revoked already and this would change nothing,
+                it was not yet valid at ``at``, or the reason is for delta CRLs or temporary.
         """
         if reason in (x509.ReasonFlags.remove_from_crl, x509.ReasonFlags.certificate_hold):
             raise AuthorityError(f"{reason.value} is no reason to revoke for good")
@@ -342,11 +350,10 @@ class DemonstrationAuthority:
 
         def decision(events: Sequence[Event]) -> Sequence[Event]:
             found = _find(_certificates(events), serial)
-            if found.revoked_at is not None:
-                raise AuthorityError(f"certificate {serial:x} was revoked at {found.revoked_at.isoformat()} already")
             if at < found.not_before:
                 raise AuthorityError(f"certificate {serial:x} was not valid before {found.not_before.isoformat()}")
-            return [{"event": "revoked", "serial": f"{serial:x}", "revoked_at": at.isoformat(), "reason": reason.value}]
+            since, why = _joined(found, at, reason)
+            return [{"event": "revoked", "serial": f"{serial:x}", "revoked_at": since.isoformat(), "reason": why.value}]
 
         return _find(_certificates(self._register.decide(decision)), serial)
 
@@ -354,6 +361,8 @@ class DemonstrationAuthority:
         self, *, at: datetime, next_update: datetime, issuer: Issuer = Issuer.ISSUING
     ) -> x509.CertificateRevocationList:
         """A CRL of what was revoked up to ``at``, with the next number.
+
+        RFC 5280 counts times in seconds: of two CRLs made within one, only the number tells which is the newer.
 
         Certificates stay on it after they expire and it says so (expiredCertsOnCRL), so that one CRL serves for
         verdicts about all of the past.
@@ -424,6 +433,24 @@ class DemonstrationAuthority:
 
 def _file(issuer: Issuer) -> str:
     return f"{issuer.value}.p12"
+
+
+def _joined(found: IssuedCertificate, at: datetime, reason: x509.ReasonFlags) -> tuple[datetime, x509.ReasonFlags]:
+    """Since when and why a certificate is revoked, after one more revocation.
+
+    Raises:
+        AuthorityError: it tells nothing that is not known.
+    """
+    if found.revoked_at is None or found.reason is None:
+        return at, reason
+    is_graver = reason in _COMPROMISES and found.reason not in _COMPROMISES
+    if at >= found.revoked_at and not is_graver:
+        raise AuthorityError(
+            f"certificate {found.serial:x} was revoked at {found.revoked_at.isoformat()} already"
+            f" ({found.reason.value}); only an earlier time, or that its key is compromised, would change that"
+        )
+    says_less = reason is x509.ReasonFlags.unspecified or found.reason in _COMPROMISES
+    return min(at, found.revoked_at), found.reason if says_less else reason
 
 
 def _entry(issued: IssuedCertificate) -> x509.RevokedCertificate:

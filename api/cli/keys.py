@@ -143,14 +143,24 @@ def issue(
 @click.option("--reason", type=click.Choice(tuple(_REASONS)), default="unspecified", show_default=True, help="Why.")
 @click.option("--at", type=Moment(), help="From when it counts as revoked; else now.")
 def revoke(output: Output, home: Path | None, serial: str, reason: str, at: datetime | None) -> None:
-    """Revoke the certificate of SERIAL (hexadecimal) for good; publish a new CRL and a new trust list."""
+    """Revoke the certificate of SERIAL (hexadecimal) for good; publish a new CRL and a new trust list.
+
+    What is revoked can be revoked again as of an earlier time, or because its key turned out to be compromised.
+    """
     from cryptography import x509
 
     from api.cli.authority import open_authority, publish_crls, publish_trust_list
 
+    now = datetime.now(UTC)
+    if at is not None and at > now:
+        raise usage_error(
+            "future",
+            Text("không thu hồi được từ một thời điểm trong tương lai", "nothing is revoked as of a time to come"),
+            Text("bỏ --at, hoặc chạy lại lệnh khi đến lúc đó", "leave --at out, or run the command when it is time"),
+            shown(at),
+        )
     settings = settings_of(home)
     authority = open_authority(settings)
-    now = datetime.now(UTC)
     revoked = authority.revoke(_serial(serial), at=at or now, reason=x509.ReasonFlags(_REASONS[reason]))
     publish_crls(authority, settings.trust_folder, now)
     publish_trust_list(authority, settings, now)

@@ -189,6 +189,67 @@ def test_revocation_that_makes_no_sense_is_refused(authority: DemonstrationAutho
         authority.revoke(serial, at=AT + DAY)
 
 
+LOST, REPLACED, UNSPECIFIED = (
+    x509.ReasonFlags.key_compromise,
+    x509.ReasonFlags.superseded,
+    x509.ReasonFlags.unspecified,
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "joined"),
+    [
+        ((5, REPLACED), (3, UNSPECIFIED), (3, REPLACED)),
+        ((5, UNSPECIFIED), (3, REPLACED), (3, REPLACED)),
+        ((5, LOST), (3, REPLACED), (3, LOST)),
+        ((5, REPLACED), (7, LOST), (5, LOST)),
+        ((5, REPLACED), (3, LOST), (3, LOST)),
+    ],
+)
+def test_what_is_learnt_later_makes_a_revocation_earlier_or_graver(
+    authority: DemonstrationAuthority,
+    first: tuple[int, x509.ReasonFlags],
+    second: tuple[int, x509.ReasonFlags],
+    joined: tuple[int, x509.ReasonFlags],
+) -> None:
+    serial = authority.issue_seal("H29.1", "One", at=AT).certificate.serial_number
+    authority.revoke(serial, at=AT + first[0] * DAY, reason=first[1])
+    revoked = authority.revoke(serial, at=AT + second[0] * DAY, reason=second[1])
+    assert (revoked.revoked_at, revoked.reason) == (AT + joined[0] * DAY, joined[1])
+    entry = authority.crl(at=AT + 9 * DAY, next_update=AT + 10 * DAY).get_revoked_certificate_by_serial_number(serial)
+    assert entry is not None
+    assert entry.revocation_date_utc == AT + joined[0] * DAY
+    assert entry.extensions.get_extension_for_class(x509.CRLReason).value.reason is joined[1]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ((5, REPLACED), (5, REPLACED)),
+        ((5, LOST), (6, LOST)),
+        ((5, LOST), (5, REPLACED)),
+        ((5, REPLACED), (6, REPLACED)),
+    ],
+)
+def test_a_revocation_that_tells_nothing_new_is_refused_and_says_what_would(
+    authority: DemonstrationAuthority, first: tuple[int, x509.ReasonFlags], second: tuple[int, x509.ReasonFlags]
+) -> None:
+    serial = authority.issue_seal("H29.1", "One", at=AT).certificate.serial_number
+    authority.revoke(serial, at=AT + first[0] * DAY, reason=first[1])
+    with pytest.raises(AuthorityError, match=r"already .*only an earlier time"):
+        authority.revoke(serial, at=AT + second[0] * DAY, reason=second[1])
+
+
+def test_a_revocation_that_was_recorded_for_a_time_to_come_can_be_had_at_once(
+    authority: DemonstrationAuthority,
+) -> None:
+    serial = authority.issue_seal("H29.1", "One", at=AT).certificate.serial_number
+    authority.revoke(serial, at=AT + 30 * DAY)
+    authority.revoke(serial, at=AT + DAY)
+    crl = authority.crl(at=AT + 2 * DAY, next_update=AT + 3 * DAY)
+    assert crl.get_revoked_certificate_by_serial_number(serial) is not None
+
+
 def test_crls_are_numbered_for_each_issuer(authority: DemonstrationAuthority) -> None:
     numbers = [
         authority.crl(at=AT, next_update=AT + DAY, issuer=issuer)

@@ -175,6 +175,21 @@ def test_a_certificate_is_issued_listed_shown_and_revoked(edoc: Edoc, home: str,
     assert issued["serial"] in edoc("keys", "list", "--home", home).stdout
 
 
+def test_nothing_is_revoked_as_of_a_time_to_come_and_nothing_is_recorded(
+    edoc: Edoc, home: str, tmp_path: Path, password: str
+) -> None:
+    out = str(tmp_path / "x.p12")
+    issued = edoc.json("keys", "issue", "H1", "Một", "--home", home, "--out", out, "--password-file", password)
+    revoke = ["keys", "revoke", issued["serial"], "--home", home]
+    error = edoc.json(*revoke, "--at", "2999-01-01", code=2)["error"]
+    assert (error["code"], error["where"]) == ("future", "01/01/2999 00:00:00")
+    assert "--at" in error["remedy"]
+    assert edoc.json("keys", "list", "--home", home, "--agency", "H1")["certificates"][0]["revoked_at"] is None
+    assert edoc.json(*revoke)["revoked_at"]
+    assert edoc.json(*revoke, "--reason", "key-compromise")["reason"] == "keyCompromise"
+    assert "only an earlier time" in edoc.json(*revoke, code=2)["error"]["what"]
+
+
 def test_an_officer_and_an_exchange_exclude_each_other(edoc: Edoc, home: str, tmp_path: Path, password: str) -> None:
     rest = ["--home", home, "--out", str(tmp_path / "x.p12"), "--password-file", password]
     edoc("keys", "issue", "H1", "x", "--officer", "A", "--exchange", *rest, code=2)
