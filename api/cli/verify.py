@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -21,7 +22,7 @@ from api.cli.output import Branch, Mark, Output
 
 if TYPE_CHECKING:
     from api.cli.recognition import Foreign
-    from edoc.audit.model import AuditReport, Check
+    from edoc.audit.model import AuditReport, AuditTrust, Check
 
 MAX_LISTED: Final = 3
 """Checks of one kind and outcome that are listed singly; more of them are one line."""
@@ -54,6 +55,10 @@ _CHECKS: Final = {
     "evidence_link": Text("Chuỗi chứng cứ", "The chain of evidence"),
     "status_seal": Text("Chữ ký trên thông điệp trạng thái", "Seals on status messages"),
     "status_link": Text("Trạng thái thuộc về văn bản này", "Statuses are about this document"),
+    "evidence_message": Text("Chứng cứ nói đúng về thông điệp", "Evidence is about the message as it is"),
+    "evidence_sender": Text("Cơ quan gửi ghi trong chứng cứ", "The sender that evidence names"),
+    "evidence_recipients": Text("Cơ quan nhận ghi trong chứng cứ", "The recipients that evidence names"),
+    "evidence_time": Text("Thời điểm ghi trong chứng cứ", "The times that evidence states"),
     "completeness": Text("Đủ, không thừa", "Complete, and nothing else"),
     "exchange_identity": Text("Dựa vào đâu để nhận ra trục", "What tells who the exchange is"),
     "time": Text("Thời điểm kiểm tra", "The time of the verdict"),
@@ -70,6 +75,7 @@ _FACTS: Final = {
     "attachments": Text("Tệp đính kèm", "Attachments"),
     "status": Text("Trạng thái", "Status"),
     "reported_at": Text("Báo lúc", "Reported"),
+    "reported_by": Text("Bên báo", "Reported by"),
     "event": Text("Sự kiện", "Event"),
     "event_time": Text("Lúc", "At"),
     "message_sha256": Text("SHA-256 của thông điệp", "Message's SHA-256"),
@@ -89,8 +95,15 @@ _MAX_FACT: Final = 160
     help="Whom to believe: a folder with anchors/ and crls/, a folder of certificates, or a PEM bundle.",
 )
 @click.option("--at", type=Moment(), help="Judge as of this time instead of now (Vietnam time unless a zone is named).")
+@click.option(
+    "--directory",
+    type=click.Path(path_type=Path),
+    help="A list of agencies that you trust (CSV: code,old_code,...): tells which codes are one agency's.",
+)
 @click.option("--all", "everything", is_flag=True, help="List every check, also where many are good.")
-def verify(output: Output, file: Path, trust: Path | None, at: datetime | None, *, everything: bool) -> ExitCode:
+def verify(
+    output: Output, file: Path, trust: Path | None, at: datetime | None, directory: Path | None, *, everything: bool
+) -> ExitCode:
     """Judge an export (.asice), a message (.edxml), evidence or another signed XML file; - is standard input.
 
     Needs no server and no database: only the file and the certificates that you trust. Exit code 0: it holds;
@@ -104,7 +117,7 @@ def verify(output: Output, file: Path, trust: Path | None, at: datetime | None, 
     from signing.xml import FileSource
 
     now = datetime.now(UTC)
-    believed = read_audit_trust(trust, now, at)
+    believed = _with_agencies(read_audit_trust(trust, now, at), directory)
     time = AuditTime(at or now, given=at is not None)
     with plain_file(file, Settings.model_fields["max_verification_bytes"].default) as path:
         source = FileSource.of(path)
@@ -115,6 +128,14 @@ def verify(output: Output, file: Path, trust: Path | None, at: datetime | None, 
             report = verify_file(source, file.name, believed, time, progress=lambda _: advance(1))
     show_report(output, str(file), report, time.at, everything=everything)
     return _EXIT_CODES[report.verdict.value]
+
+
+def _with_agencies(trust: AuditTrust, directory: Path | None) -> AuditTrust:
+    """The reader's trust with the reader's own list of agencies, where there is one."""
+    from api.cli.directory import read_agencies
+    from edoc.audit.agencies import aliases_of_list
+
+    return trust if directory is None else replace(trust, aliases=aliases_of_list(read_agencies(directory)))
 
 
 def _show_foreign(output: Output, file: Path, foreign: Foreign, at: datetime) -> ExitCode:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -17,6 +18,7 @@ from api.rest.context import exchange, program
 from api.rest.downloads import OCTETS
 from api.rest.models import Verification, VerificationQuery
 from edoc.acceptance.incoming import Incoming, receive
+from edoc.audit.agencies import aliases_of_agencies
 from edoc.audit.files import verify_file
 from edoc.audit.model import AuditReport, AuditTime, Check, has_exchange_role
 from signing.report import report_as_json
@@ -42,14 +44,15 @@ ENDPOINT: Final = f"{blueprint.name}.verify"
     ),
 )
 def verify(query: VerificationQuery) -> Response:
-    """Judge a file by the exchange's trust anchors. A bad file is a good answer: the verdict is in it.
+    """Judge a file by the exchange's trust anchors and directory. A bad file is a good answer: the verdict is in it.
 
     Nothing of the file is kept.
     """
     caller()
     now = exchange().clock()
     time = AuditTime(query.at or now, given=query.at is not None)
-    trust = program().trust.audit_trust(now, query.at, _is_exchange_seal)
+    aliases = aliases_of_agencies(exchange().directory.current().agencies.values())
+    trust = replace(program().trust.audit_trust(now, query.at, _is_exchange_seal), aliases=aliases)
     limits = exchange().policy.limits
     with receive(request.stream, exchange().store, program().settings.max_verification_bytes) as incoming:
         report = verify_file(incoming.source, "body", trust, time, limits=limits)

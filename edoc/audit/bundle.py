@@ -2,6 +2,7 @@
 
     author's seal <- SubmissionAcceptance <- ContentConsignment <- ContentHandover, statuses <- their acceptances
 
+What evidence states is held against the sealed letter and statuses in :mod:`edoc.audit.statements`.
 All is read from the container alone; its certificates and CRLs help to build paths, but only the reader's own
 anchors are believed. Seals are judged at the time that the exchange's evidence states for them, and the report says
 so: that time is as good as the exchange's word until a time-stamp says it too.
@@ -24,12 +25,24 @@ from edoc.audit.singles import (
     judge_evidence,
     judge_message,
 )
+from edoc.audit.statements import (
+    Parties,
+    ReadEvidence,
+    check_delivery,
+    check_letter,
+    check_order,
+    check_size,
+    check_status,
+    find_doubles,
+    may_follow,
+    recipient_codes,
+)
 from edoc.directory.model import normalized_code
 from edoc.envelope.limits import MessageLimits
 from edoc.envelope.model import DocumentMessage, StatusMessage
 from edoc.evidence.codec import parse_evidence
 from edoc.evidence.errors import EvidenceFormatError
-from edoc.evidence.model import Evidence, EvidenceType, MessageKind
+from edoc.evidence.model import EvidenceType, MessageKind
 from edoc.export import layout
 from keys.store import DigestAlgorithm
 from keys.trust import PathValidator
@@ -46,19 +59,12 @@ MAX_SMALL_BYTES = 1 << 20
 
 _GET_WHOLE = "get the export again from the exchange; an export in which a file is missing proves nothing of that file"
 _REFERENCES = f"{{{DS}}}SignedInfo/{{{DS}}}Reference"
+_ACCEPTANCE_ITSELF = frozenset({CheckName.EVIDENCE_MESSAGE, CheckName.EVIDENCE_SENDER})
+"""Where one of these is in doubt, it is in doubt whether the acceptance is that of the letter."""
 _MOST_NAMED = 3
 """Missing files that the seal's finding names; each has a finding of its own."""
 _OUTSIDE_RULE = "reference.external_uri"
 """What the verifier calls a reference to a file that is not in the container."""
-
-
-@dataclass(frozen=True)
-class _ReadEvidence:
-    member: Member
-    evidence: Evidence
-    sha256: str
-    proven: bool
-    """Whether the exchange's seal on it held; else it says nothing about times and senders."""
 
 
 @dataclass
@@ -87,6 +93,7 @@ class BundleAudit:
         self._found = _Findings()
         self._missing: dict[str, Check] = {}
         self._validator: PathValidator = trust.validator()
+        self._parties = Parties(None, None)
 
     def run(self) -> AuditReport:
         """Judge everything; raises nothing for a bad export."""
@@ -94,9 +101,12 @@ class BundleAudit:
         self._check_container_seal()
         evidence = list(self._read_evidence())
         acceptance = self._find_acceptance(evidence)
-        message = self._check_message(acceptance)
+        about = self._about_letter(acceptance)
+        letter = self._check_message(about)
+        self._parties = Parties.of(evidence, acceptance)
         self._check_chain(evidence, acceptance)
-        self._check_statuses(evidence, message)
+        self._check_statements(evidence, about, letter)
+        self._check_statuses(evidence, letter)
         self._check_members()
         checks = (*self._missing.values(), *self._found.checks)
         return AuditReport(FileKind.EXPORT, checks, tuple(self._found.facts))
@@ -140,7 +150,7 @@ class BundleAudit:
             self._missing[name] = Check(CheckName.PRESENCE, name, Outcome.BAD, reason, _GET_WHOLE)
         return missing
 
-    def _read_evidence(self) -> Iterator[_ReadEvidence]:
+    def _read_evidence(self) -> Iterator[ReadEvidence]:
         for member in self._members(layout.EVIDENCE):
             self._progress(member.name)
             try:
@@ -151,9 +161,9 @@ class BundleAudit:
             judged = judge_evidence(document, member.name, self._trust, self._validator, None, as_of=self._time.at)
             self._found.checks.extend(judged.checks)
             if judged.evidence is not None:
-                yield _ReadEvidence(member, judged.evidence, _sha256(member), judged.proven is not None)
+                yield ReadEvidence(member, judged.evidence, _sha256(member), judged.proven is not None)
 
-    def _find_acceptance(self, evidence: list[_ReadEvidence]) -> _ReadEvidence | None:
+    def _find_acceptance(self, evidence: list[ReadEvidence]) -> ReadEvidence | None:
         """The one acceptance of the document itself."""
         found = [
             each
@@ -170,7 +180,18 @@ class BundleAudit:
         )
         return found[0] if found else None
 
-    def _check_message(self, acceptance: _ReadEvidence | None) -> JudgedMessage | None:
+    def _about_letter(self, acceptance: ReadEvidence | None) -> ReadEvidence | None:
+        """The acceptance, where it is proven and names the digest of the letter as it lies in the export."""
+        letter = self._letter()
+        if acceptance is None or letter is None or not acceptance.proven:
+            return None
+        return acceptance if acceptance.evidence.message_sha256 == _sha256(letter) else None
+
+    def _letter(self) -> Member | None:
+        return next((each for each in self._container.members if each.name == layout.MESSAGE), None)
+
+    def _check_message(self, about: ReadEvidence | None) -> JudgedMessage | None:
+        """Judge the letter, at the time of its acceptance where that is proven."""
         self._progress(layout.MESSAGE)
         try:
             member = self._container.member(layout.MESSAGE)
@@ -178,25 +199,20 @@ class BundleAudit:
         except (ContainerError, XmlError) as error:
             self._found.checks.append(Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, str(error), GET_AGAIN))
             return None
-        at, code = self._time.at, None
-        if acceptance is not None and acceptance.proven:
-            at, code = acceptance.evidence.event_time, acceptance.evidence.sender.code
-            self._note_time(at)
-        judged = judge_message(
-            document, layout.MESSAGE, self._trust, self._validator, at, self._limits, sender_code=code
-        )
+        if about is not None:
+            self._note_time(about.evidence.event_time)
+        at = about.evidence.event_time if about is not None else self._time.at
+        judged = judge_message(document, layout.MESSAGE, self._trust, self._validator, at, self._limits)
         self._found.checks.extend(judged.checks)
         if judged.decoded is None or not isinstance(judged.decoded.message, DocumentMessage):
             self._found.checks.append(
                 Check(CheckName.FORMAT, layout.MESSAGE, Outcome.BAD, "it is not a document message", GET_AGAIN)
             )
             return None
-        self._found.facts.extend(judged.facts)
         self._check_attachments(judged.decoded.message)
         return judged
 
     def _note_time(self, at: datetime) -> None:
-        self._found.facts.append(Fact("accepted_at", at.isoformat()))
         self._found.checks.append(
             Check(
                 CheckName.TIME,
@@ -206,6 +222,27 @@ class BundleAudit:
                 " no independent time-stamp confirms it",
             )
         )
+
+    def _check_statements(
+        self, evidence: list[ReadEvidence], about: ReadEvidence | None, letter: JudgedMessage | None
+    ) -> None:
+        """Hold proven evidence against the letter; what the letter says is told only where its sender is undisputed."""
+        message = letter.decoded.message if letter is not None and letter.decoded is not None else None
+        stated: list[Check] = []
+        if about is not None and isinstance(message, DocumentMessage):
+            stated.extend(check_letter(about, message, self._trust.codes))
+        self._found.checks.extend(stated)
+        for each in evidence:
+            if each.proven and each.evidence.message_kind is MessageKind.DOCUMENT and each is not about:
+                self._found.checks.extend(check_delivery(each, self._parties))
+        disputed = {each.name for each in stated if each.outcome is not Outcome.GOOD}
+        if about is not None and not self._in_doubt(CheckName.EVIDENCE_TIME) and not disputed & _ACCEPTANCE_ITSELF:
+            self._found.facts.append(Fact("accepted_at", about.evidence.event_time.isoformat()))
+        if letter is not None and CheckName.EVIDENCE_SENDER not in disputed:
+            self._found.facts.extend(letter.facts)
+
+    def _in_doubt(self, name: CheckName) -> bool:
+        return any(each.name is name and each.outcome is not Outcome.GOOD for each in self._found.checks)
 
     def _check_attachments(self, message: DocumentMessage) -> None:
         exported = {layout.attachment_position(each.name): each for each in self._members(layout.ATTACHMENTS)}
@@ -225,57 +262,61 @@ class BundleAudit:
         for member in exported.values():
             self._found.add(CheckName.ATTACHMENT, member.name, False, "", "the sealed message has no such file")
 
-    def _check_chain(self, evidence: list[_ReadEvidence], acceptance: _ReadEvidence | None) -> None:
+    def _check_chain(self, evidence: list[ReadEvidence], acceptance: ReadEvidence | None) -> None:
         """Every piece names a message of this export, and every one but the first names one before it."""
-        digests = {_sha256(each): each.name for each in self._members(layout.STATUS)}
-        message = next((each for each in self._container.members if each.name == layout.MESSAGE), None)
-        if message is not None:
-            digests[_sha256(message)] = message.name
+        messages = {_sha256(each): each for each in self._members(layout.STATUS)}
+        letter = self._letter()
+        if letter is not None:
+            messages[_sha256(letter)] = letter
         before = {each.sha256: each for each in evidence}
         for each in evidence:
-            self._check_subject(each, digests)
+            self._check_subject(each, messages.get(each.evidence.message_sha256))
             self._check_previous(each, acceptance, before)
+        self._found.checks.extend(find_doubles(evidence))
         self._check_consignment(evidence, acceptance)
 
-    def _check_subject(self, each: _ReadEvidence, digests: dict[str, str]) -> None:
-        name = digests.get(each.evidence.message_sha256)
+    def _check_subject(self, each: ReadEvidence, about: Member | None) -> None:
         is_status = each.evidence.message_kind is MessageKind.STATUS
         self._found.add(
             CheckName.EVIDENCE_LINK,
-            each.member.name,
-            name is not None and name.startswith(layout.STATUS) == is_status,
-            f"it is about {name}, whose digest it names",
+            each.name,
+            about is not None and about.name.startswith(layout.STATUS) == is_status,
+            f"it is about {about.name if about else ''}, whose digest it names",
             f"it is about a message with the digest {each.evidence.message_sha256}, which is not in the export"
             " as it was",
         )
+        if about is not None and each.proven:
+            self._found.checks.append(check_size(each, about))
 
     def _check_previous(
-        self, each: _ReadEvidence, acceptance: _ReadEvidence | None, before: dict[str, _ReadEvidence]
+        self, each: ReadEvidence, acceptance: ReadEvidence | None, before: dict[str, ReadEvidence]
     ) -> None:
         previous = each.evidence.previous_sha256
         if previous is None:
             self._found.add(
                 CheckName.EVIDENCE_LINK,
-                each.member.name,
+                each.name,
                 each is acceptance,
                 "it begins the chain",
                 "it names no evidence before it, although it does not begin the chain",
             )
             return
         found = before.get(previous)
-        good = found is not None and _may_follow(each.evidence, found.evidence)
+        good = found is not None and may_follow(each.evidence, found.evidence, self._parties)
         self._found.add(
             CheckName.EVIDENCE_LINK,
-            each.member.name,
+            each.name,
             good,
-            f"it follows on {found.member.name if found else ''}, whose digest it names",
+            f"it follows on {found.name if found else ''}, whose digest it names",
             f"the evidence before it (digest {previous}) is missing, was altered, or cannot stand before it",
         )
+        if found is not None:
+            self._found.checks.append(check_order(each, found))
 
-    def _check_consignment(self, evidence: list[_ReadEvidence], acceptance: _ReadEvidence | None) -> None:
+    def _check_consignment(self, evidence: list[ReadEvidence], acceptance: ReadEvidence | None) -> None:
         consignments = [each for each in evidence if each.evidence.type is EvidenceType.CONTENT_CONSIGNMENT]
-        accepted = {party.code for party in acceptance.evidence.recipients} if acceptance else set()
-        consigned = {party.code for each in consignments for party in each.evidence.recipients}
+        accepted = recipient_codes(acceptance.evidence) if acceptance else frozenset()
+        consigned = {code for each in consignments for code in recipient_codes(each.evidence)}
         self._found.add(
             CheckName.COMPLETENESS,
             layout.EVIDENCE,
@@ -284,47 +325,47 @@ class BundleAudit:
             "the recipients of acceptance and consignment are not the same",
         )
 
-    def _check_statuses(self, evidence: list[_ReadEvidence], message: JudgedMessage | None) -> None:
-        accepted = {each.evidence.message_sha256: each for each in evidence}
-        document_id = None
-        if message is not None and message.decoded is not None:
-            decoded = message.decoded.message
-            document_id = decoded.document_id if isinstance(decoded, DocumentMessage) else None
+    def _check_statuses(self, evidence: list[ReadEvidence], letter: JudgedMessage | None) -> None:
+        accepted = {
+            each.evidence.message_sha256: each
+            for each in evidence
+            if each.evidence.type is EvidenceType.SUBMISSION_ACCEPTANCE
+        }
+        message = letter.decoded.message if letter is not None and letter.decoded is not None else None
+        document_id = message.document_id if isinstance(message, DocumentMessage) else None
         for member in self._members(layout.STATUS):
             self._progress(member.name)
             self._check_status(member, accepted.get(_sha256(member)), document_id)
 
-    def _check_status(self, member: Member, accepted: _ReadEvidence | None, document_id: str | None) -> None:
+    def _check_status(self, member: Member, accepted: ReadEvidence | None, document_id: str | None) -> None:
         if accepted is None:
             self._found.add(CheckName.STATUS_LINK, member.name, False, "", "no evidence says that it was accepted")
-        acceptance = accepted.evidence if accepted is not None and accepted.proven else None
-        at = acceptance.event_time if acceptance else self._time.at
+        proven = accepted if accepted is not None and accepted.proven else None
+        at = proven.evidence.event_time if proven else self._time.at
         try:
             document = parse(_small(member), self._limits.xml)
         except (ContainerError, XmlError) as error:
             self._found.checks.append(Check(CheckName.FORMAT, member.name, Outcome.BAD, str(error), GET_AGAIN))
             return
-        judged = judge_message(
-            document,
-            member.name,
-            self._trust,
-            self._validator,
-            at,
-            self._limits,
-            sender_code=acceptance.sender.code if acceptance else None,
-        )
+        judged = judge_message(document, member.name, self._trust, self._validator, at, self._limits)
         self._found.checks.extend(judged.checks)
         status = judged.decoded.message if judged.decoded else None
+        is_linked = isinstance(status, StatusMessage) and status.response_for.document_id == document_id is not None
         self._found.add(
             CheckName.STATUS_LINK,
             member.name,
-            isinstance(status, StatusMessage) and status.response_for.document_id == document_id is not None,
+            is_linked,
             "it is about this document",
             "it is not about this document",
         )
-        if isinstance(status, StatusMessage) and judged.facts:
-            who = acceptance.sender.code if acceptance else normalized_code(status.sender.organ_id)
-            self._found.facts.append(Fact("status", f"{status.status_code} {who} {status.timestamp.isoformat()}"))
+        if not isinstance(status, StatusMessage):
+            return
+        stated = tuple(check_status(proven, status, self._parties, self._trust.codes)) if proven else ()
+        self._found.checks.extend(stated)
+        if is_linked and judged.facts and all(each.outcome is Outcome.GOOD for each in stated):
+            who = proven.evidence.sender.code if proven else normalized_code(status.sender.organ_id)
+            by = " (reported by the exchange)" if judged.is_by_exchange else ""
+            self._found.facts.append(Fact("status", f"{status.status_code} {who} {status.timestamp.isoformat()}{by}"))
 
     def _check_members(self) -> None:
         folders = (layout.ATTACHMENTS, layout.EVIDENCE, layout.STATUS, layout.CERTIFICATES, layout.CRLS)
@@ -349,17 +390,6 @@ def _is_file(name: str) -> bool:
     except ContainerError:
         return False
     return "#" not in name
-
-
-def _may_follow(evidence: Evidence, before: Evidence) -> bool:
-    """Whether the types fit the chain, and both are about one document."""
-    if evidence.document_id != before.document_id:
-        return False
-    if evidence.type is EvidenceType.CONTENT_CONSIGNMENT:
-        return before.type is EvidenceType.SUBMISSION_ACCEPTANCE and before.message_kind is MessageKind.DOCUMENT
-    if evidence.type is EvidenceType.CONTENT_HANDOVER:
-        return before.type is EvidenceType.CONTENT_CONSIGNMENT
-    return evidence.message_kind is MessageKind.STATUS
 
 
 def _small(member: Member) -> bytes:

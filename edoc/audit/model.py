@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
 from cryptography import x509
 
+from edoc.audit.agencies import NO_ALIASES, AgencyCodes
 from keys.certificates import CertificateRole, role_of
 from keys.revocation import RevocationData
 from keys.trust import PathValidator, TrustAnchors
@@ -50,13 +51,21 @@ class CheckName(Enum):
     MESSAGE_SEAL = "message_seal"
     """The sending agency's seal on the message."""
     MESSAGE_SENDER = "message_sender"
-    """The seal is that of the agency named in From."""
+    """The seal is that of the agency named in From, or the exchange's where it may report in the agency's name."""
     ATTACHMENT = "attachment"
     """An exported file is the one inside the sealed message."""
     EVIDENCE_SEAL = "evidence_seal"
     """The exchange's seal on a piece of evidence."""
     EVIDENCE_LINK = "evidence_link"
     """A piece of evidence names the digest of what it is about, and of the evidence before it."""
+    EVIDENCE_MESSAGE = "evidence_message"
+    """What evidence states of a message besides its digest is what the message is: its size, its DocumentId."""
+    EVIDENCE_SENDER = "evidence_sender"
+    """The sender that evidence names is the one that the sealed message names."""
+    EVIDENCE_RECIPIENTS = "evidence_recipients"
+    """The recipients that evidence names are those that the sealed message names."""
+    EVIDENCE_TIME = "evidence_time"
+    """No event is dated after the audit, or before what it follows on."""
     STATUS_SEAL = "status_seal"
     """The seal on a status message."""
     STATUS_LINK = "status_link"
@@ -82,6 +91,8 @@ class Check:
     remedy: str | None = None
     """What the reader can do; None where all is well."""
     report: ValidationReport | None = None
+    rule: str | None = None
+    """Stable dotted name of what was found, where a check ends alike for several reasons; a seal's is in its report."""
 
 
 @dataclass(frozen=True)
@@ -129,6 +140,14 @@ class AuditTrust:
     trust_list: TrustList | None = None
     """Names the exchange's seals and the times for which they are its seals; without one the certificates say it."""
     is_exchange_role: Callable[[x509.Certificate], bool] = field(default=has_exchange_role)
+    aliases: Mapping[str, str] = field(default_factory=lambda: NO_ALIASES)
+    """The reader's own list of agencies: any code, normalized, to the agency's own code, normalized; see
+    :mod:`edoc.audit.agencies`."""
+
+    @property
+    def codes(self) -> AgencyCodes:
+        """What the reader knows of agencies' codes."""
+        return AgencyCodes(self.aliases)
 
     def validator(
         self,

@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
+from edoc.audit.agencies import Likeness
 from edoc.audit.model import AuditTime, AuditTrust, Check, CheckName, Fact, Outcome
-from edoc.directory.model import normalized_code
+from edoc.audit.remedies import remedy_of_seal
+from edoc.delivery.states import ARRIVED
 from edoc.envelope.codec import DecodedMessage, decode
 from edoc.envelope.limits import MessageLimits
 from edoc.envelope.model import DocumentMessage, StatusMessage
@@ -20,44 +22,26 @@ from keys.certificates import CertificateRole, agency_code, fingerprint, role_of
 from keys.trust import PathValidator
 from signing.namespaces import DS
 from signing.parts import ElementPart, Part
-from signing.report import Finding, Indication, SubIndication, ValidationReport
+from signing.report import Indication, ValidationReport
 from signing.trust_list import Listed
-from signing.xades.verifier import ON_HOLD, SignaturePresence, classify, reconsider, verify
+from signing.xades.verifier import CLOCK_TOLERANCE, SignaturePresence, classify, reconsider, verify
 from signing.xml import ParsedXml
 
 MAX_SIGNATURES: Final = 16
 _AGENCY_ROLES: Final = (CertificateRole.AGENCY_SEAL, None)
 """A certificate whose authority does not say what it is for may be an agency's; an officer's is none."""
 
-_PROVE_THE_TIME: Final = (
-    "the exchange's receipt, or the export of the document, tells when it was accepted: verify that; if you can prove"
-    " by it or otherwise that the seal was there before {end}, judge the file as of a time before {end};"
-    " else do not rely on it"
+REPORTED_BY_EXCHANGE: Final = "sender.exchange"
+"""The rule of a status that the exchange itself reported in an agency's name."""
+UNCONFIRMED_AGENCY: Final = "agency.unconfirmed"
+"""The rule of two codes of which only a list of agencies tells whether they are one agency's."""
+AFTER_AUDIT: Final = "time.after_audit"
+"""The rule of an event that is dated after the audit."""
+NAME_A_LIST: Final = "verify with --directory and a list of agencies that you trust"
+_LATER: Final = (
+    "if your clock, or the time that you named with --at, is before that, judge it again as of a later time; else do"
+    " not rely on it, and let the exchange explain"
 )
-_AUDITORS_REMEDIES: Final = {
-    SubIndication.REVOKED_NO_POE: _PROVE_THE_TIME.format(end="the revocation"),
-    SubIndication.REVOKED_CA_NO_POE: _PROVE_THE_TIME.format(end="the revocation of the authority"),
-    SubIndication.OUT_OF_BOUNDS_NO_POE: _PROVE_THE_TIME.format(end="the certificate's end"),
-    SubIndication.REVOKED: "do not rely on it: it was sealed after the revocation; ask for it under a valid seal",
-    SubIndication.EXPIRED: "do not rely on it: it was sealed after its certificate's end; ask for a valid seal",
-    SubIndication.NO_CERTIFICATE_CHAIN_FOUND: (
-        "if you have reason to believe the authority that issued the certificate, add its root certificate, got by a"
-        " way you trust, to your anchors and verify again; else do not rely on it"
-    ),
-}
-_REMEDIES_BY_RULE: Final = {
-    "path.before_validity": "judge the file as of a time at which the certificate is valid, or as of now",
-    ON_HOLD: (
-        "its authority has put the certificate on hold: do not rely on the file until the hold is lifted; then verify"
-        " again with a CRL that says so"
-    ),
-    "path.was_on_hold": "do not rely on it: the certificate was on hold at that time; ask for it under a valid seal",
-    "path.revoked_since": (
-        "whoever has the key can write any time: do not rely on it, unless you can prove by something else that it was"
-        " there before the revocation; then judge it as of a time before the revocation"
-    ),
-}
-"""What whoever reads the file can do; a finding's own remedy is for whoever signs."""
 
 SIGNATURE_TAG: Final = f"{{{DS}}}Signature"
 
@@ -74,7 +58,15 @@ class JudgedMessage:
     def facts(self) -> tuple[Fact, ...]:
         """What the message says, for the reader; nothing unless it is under a seal of its sender that held."""
         held = any(each.name is CheckName.MESSAGE_SENDER and each.outcome is Outcome.GOOD for each in self.checks)
-        return message_facts(self.decoded) if self.decoded is not None and held else ()
+        if self.decoded is None or not held:
+            return ()
+        by_exchange = (Fact("reported_by", "the exchange, in the sender's name"),) if self.is_by_exchange else ()
+        return (*message_facts(self.decoded), *by_exchange)
+
+    @property
+    def is_by_exchange(self) -> bool:
+        """Whether it is the exchange's own report in the name of the agency, which has not sealed it."""
+        return any(each.rule == REPORTED_BY_EXCHANGE for each in self.checks)
 
 
 @dataclass(frozen=True)
@@ -98,12 +90,10 @@ def judge_message(
     validator: PathValidator,
     at: datetime,
     limits: MessageLimits,
-    sender_code: str | None = None,
 ) -> JudgedMessage:
-    """Check the seal of a document or status message, and that it is the sender's.
+    """Check the seal of a document or status message, and that it is that of the agency in ``From``.
 
-    Args:
-        sender_code: the sender's code where evidence names it; else that in ``From``.
+    The exchange reports in an agency's name that a document has arrived, and nothing else.
     """
     try:
         decoded = decode(document, limits)
@@ -118,8 +108,8 @@ def judge_message(
         return JudgedMessage(decoded, (_bad(name, subject, reason, "ask the sender for the sealed message"),))
     reports = [verify(document, each, decoded.parts, validator=validator, at=at) for each in present]
     checks = [check_of(name, subject, report) for report in reports]
-    code = sender_code or decoded.message.sender.organ_id
-    checks.append(_check_sender(subject, reports, code, trust, on_behalf=is_status))
+    on_behalf = isinstance(decoded.message, StatusMessage) and decoded.message.status_code == ARRIVED
+    checks.append(_check_sender(subject, reports, decoded.message.sender.organ_id, trust, on_behalf=on_behalf))
     return JudgedMessage(decoded, tuple(checks))
 
 
@@ -132,7 +122,8 @@ def judge_evidence(
     *,
     as_of: datetime,
 ) -> JudgedEvidence:
-    """Check the seal of a piece of evidence at ``at`` (else at its own event time), and that it is the exchange's.
+    """Check the seal of a piece of evidence at ``at`` (else at its own event time), that it is the exchange's, and that
+    the event is not dated after the audit.
 
     The event time is written by whoever has the key. So a seal revoked since for a reason that leaves open who that
     was, as far as is known at ``as_of``, is undecided.
@@ -146,7 +137,7 @@ def judge_evidence(
     if check.outcome is Outcome.GOOD:
         reconsidered = reconsider(report, validator=validator, as_of=as_of)
         check = check if reconsidered.passed else check_of(CheckName.EVIDENCE_SEAL, subject, reconsidered)
-    return JudgedEvidence(evidence, (check,))
+    return JudgedEvidence(evidence, (check, _check_event_time(subject, evidence, as_of)))
 
 
 def judge_lone_evidence(
@@ -192,13 +183,7 @@ def check_of(name: CheckName, subject: str, report: ValidationReport) -> Check:
     sub = f"/{report.sub_indication.value}" if report.sub_indication else ""
     outcome = Outcome.BAD if report.indication is Indication.TOTAL_FAILED else Outcome.INDETERMINATE
     reason = f"{report.indication.value}{sub}: {finding.reason} ({finding.rule})"
-    return Check(name, subject, outcome, reason, _remedy(finding, report.sub_indication), report)
-
-
-def _remedy(finding: Finding, sub_indication: SubIndication | None) -> str:
-    """What the reader can do, by the rule where it says more than the sub-indication."""
-    by_status = _AUDITORS_REMEDIES.get(sub_indication) if sub_indication is not None else None
-    return _REMEDIES_BY_RULE.get(finding.rule) or by_status or finding.remedy
+    return Check(name, subject, outcome, reason, remedy_of_seal(name, finding.rule, report.sub_indication), report)
 
 
 def check_exchange_seal(name: CheckName, subject: str, report: ValidationReport, trust: AuditTrust) -> Check:
@@ -246,18 +231,36 @@ def _check_sender(
 ) -> Check:
     """One of the seals that passed is the agency's own, or the exchange's where it reports in the agency's name."""
     signed = [(report.signer, report.validated_at) for report in reports if report.passed and report.signer is not None]
-    for signer, at in signed:
-        if role_of(signer) in _AGENCY_ROLES and normalized_code(agency_code(signer) or "") == normalized_code(code):
-            return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, f"the seal is that of {code}")
-        if on_behalf and trust.exchange_seal(signer, at) is Listed.HOLDS:
-            reason = f"reported by the exchange in the name of {code}, under its own seal"
-            return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, reason)
     if not signed:
         reason = f"no seal passed, so nothing shows that the message is from {code}"
         return Check(CheckName.MESSAGE_SENDER, subject, Outcome.INDETERMINATE, reason, "see the seal's own finding")
+    sealers = [each for signer, _ in signed if role_of(signer) in _AGENCY_ROLES and (each := agency_code(signer))]
+    likeness = {each: trust.codes.compare(code, each) for each in sealers}
+    if Likeness.ONE in likeness.values():
+        return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, f"the seal is that of {code}")
+    if on_behalf and any(trust.exchange_seal(signer, at) is Listed.HOLDS for signer, at in signed):
+        reason = f"reported by the exchange in the name of {code}, under its own seal"
+        return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, reason, rule=REPORTED_BY_EXCHANGE)
+    maybe = next((each for each, found in likeness.items() if found is Likeness.UNKNOWN), None)
+    if maybe is not None:
+        reason = f"the message says it is from {code}; nothing shows that this is {maybe}, whose seal it carries"
+        return unconfirmed(CheckName.MESSAGE_SENDER, subject, reason)
     names = ", ".join(f"{subject_text(signer)} (certificate {fingerprint(signer)[:16]})" for signer, _ in signed)
     reason = f"the message says it is from {code}, but is sealed by {names}"
     return _bad(CheckName.MESSAGE_SENDER, subject, reason, "do not believe it; ask the agency")
+
+
+def unconfirmed(name: CheckName, subject: str, reason: str) -> Check:
+    """A check that hangs on whether two codes are one agency's, which the reader's list of agencies does not tell."""
+    return Check(name, subject, Outcome.INDETERMINATE, reason, NAME_A_LIST, rule=UNCONFIRMED_AGENCY)
+
+
+def _check_event_time(subject: str, evidence: Evidence, as_of: datetime) -> Check:
+    stated = evidence.event_time.isoformat()
+    if evidence.event_time <= as_of + CLOCK_TOLERANCE:
+        return Check(CheckName.EVIDENCE_TIME, subject, Outcome.GOOD, f"it is dated {stated}, not after this audit")
+    reason = f"it is dated {stated}, after the time of this audit, {as_of.isoformat()}: nobody can have seen that yet"
+    return Check(CheckName.EVIDENCE_TIME, subject, Outcome.INDETERMINATE, reason, _LATER, rule=AFTER_AUDIT)
 
 
 def _bad(name: CheckName, subject: str, reason: str, remedy: str) -> Check:
@@ -265,7 +268,11 @@ def _bad(name: CheckName, subject: str, reason: str, remedy: str) -> Check:
 
 
 __all__ = [
+    "AFTER_AUDIT",
+    "NAME_A_LIST",
+    "REPORTED_BY_EXCHANGE",
     "SIGNATURE_TAG",
+    "UNCONFIRMED_AGENCY",
     "JudgedEvidence",
     "JudgedMessage",
     "check_exchange_seal",
@@ -275,4 +282,5 @@ __all__ = [
     "judge_message",
     "judge_signed_xml",
     "message_facts",
+    "unconfirmed",
 ]

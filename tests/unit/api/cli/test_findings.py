@@ -7,8 +7,21 @@ from datetime import UTC, datetime
 
 import pytest
 
-from api.cli.findings import MEANINGS, REMEDIES, REMEDIES_OF_SEALS, meaning, remedy
+from api.cli.findings import (
+    MEANINGS,
+    MEANINGS_BY_RULE,
+    REMEDIES,
+    REMEDIES_BY_RULE,
+    REMEDIES_OF_CHECKS,
+    REMEDIES_OF_CONTAINERS,
+    REMEDIES_OF_EVIDENCE,
+    REMEDIES_OF_SEALS,
+    meaning,
+    remedy,
+)
 from edoc.audit.model import Check, CheckName, Outcome
+from edoc.audit.remedies import BY_RULE, OF_CONTAINERS, OF_EVIDENCE, OF_SEALS
+from edoc.audit.singles import AFTER_AUDIT, REPORTED_BY_EXCHANGE, UNCONFIRMED_AGENCY
 from signing.report import Finding, Indication, SubIndication, ValidationReport
 from signing.xades.verifier import ON_HOLD
 
@@ -39,7 +52,29 @@ def test_every_outcome_has_its_words() -> None:
     assert set(MEANINGS) == {each.value for each in Outcome}
 
 
-@pytest.mark.parametrize("name", [CheckName.MESSAGE_SEAL, CheckName.EVIDENCE_SEAL, CheckName.STATUS_SEAL])
+def test_both_languages_have_a_remedy_of_their_own_in_the_same_cases() -> None:
+    for english, vietnamese in (
+        (OF_SEALS, REMEDIES_OF_SEALS),
+        (OF_EVIDENCE, REMEDIES_OF_EVIDENCE),
+        (OF_CONTAINERS, REMEDIES_OF_CONTAINERS),
+    ):
+        assert {each.value for each in english} == set(vietnamese)
+        assert {each.value: list(english.values()).count(text) for each, text in english.items()} == {
+            each: list(vietnamese.values()).count(text) for each, text in vietnamese.items()
+        }, "what has one text in one language has one in the other"
+    assert set(BY_RULE) == set(REMEDIES_BY_RULE)
+    assert set(REMEDIES_OF_CHECKS) == {UNCONFIRMED_AGENCY, AFTER_AUDIT}
+    assert set(MEANINGS_BY_RULE) == {REPORTED_BY_EXCHANGE}
+
+
+def test_a_check_of_no_seal_is_remedied_by_its_rule() -> None:
+    for name in (CheckName.MESSAGE_SENDER, CheckName.EVIDENCE_SENDER, CheckName.EVIDENCE_RECIPIENTS):
+        check = Check(name, "x", Outcome.INDETERMINATE, "why", "what helps", rule=UNCONFIRMED_AGENCY)
+        assert "--directory" in str(remedy(check))
+        assert "của một cơ quan" in str(meaning(check))
+
+
+@pytest.mark.parametrize("name", [CheckName.MESSAGE_SEAL, CheckName.STATUS_SEAL])
 def test_a_seal_that_failed_is_remedied_by_its_sub_indication(name: CheckName) -> None:
     check = failed_seal(name, SubIndication.REVOKED_NO_POE, Outcome.INDETERMINATE)
     assert remedy(check) == REMEDIES_OF_SEALS["REVOKED_NO_POE"]
@@ -63,10 +98,15 @@ def test_a_rule_that_says_more_than_its_sub_indication_has_its_own_remedy(
     assert helps in str(remedy(replace(check, report=found)))
 
 
-def test_an_export_whose_own_seal_failed_is_got_again_from_the_exchange() -> None:
-    assert remedy(failed_seal(CheckName.CONTAINER_SEAL, SubIndication.FORMAT_FAILURE)) == (
-        "lấy lại gói từ trục, và chỉ tin gói nguyên vẹn mà chính trục đã ký"
-    )
+@pytest.mark.parametrize("outcome", [Outcome.BAD, Outcome.INDETERMINATE])
+def test_an_export_whose_own_seal_failed_is_got_anew_from_the_exchange(outcome: Outcome) -> None:
+    helps = remedy(failed_seal(CheckName.CONTAINER_SEAL, SubIndication.FORMAT_FAILURE, outcome))
+    assert str(helps).startswith("lấy gói mới từ trục")
+
+
+def test_evidence_is_not_to_be_proven_by_the_receipt_that_it_is() -> None:
+    check = failed_seal(CheckName.EVIDENCE_SEAL, SubIndication.OUT_OF_BOUNDS_NO_POE, Outcome.INDETERMINATE)
+    assert str(remedy(check)).startswith("chứng cứ không tự chứng minh")
 
 
 def test_what_holds_needs_no_remedy() -> None:

@@ -10,6 +10,7 @@ import shutil
 import threading
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -253,3 +254,36 @@ def test_everything_is_listed_when_asked_for(edoc: Edoc, city: City, export: Pat
     text = edoc("verify", str(export), "--trust", city.trust, "--all").stdout
     assert "evidence/001-SubmissionAcceptance.xml" in text
     assert "checks hold" not in text
+
+
+def test_the_readers_own_list_of_agencies_tells_which_codes_are_one_agencys(
+    edoc: Edoc, city: City, tmp_path: Path
+) -> None:
+    actor, now = city.stage.actors["H29.1"], datetime.now(UTC)
+    entry = next(each for each in city.stage.entries if each.code == "H29.1")
+    (tmp_path / "a.txt").write_text("nội dung", encoding="utf-8")
+    wanted = Letter(("H29.3",), "08", "CV-VP", "Công văn", "Trích yếu", "Nguyễn Văn A", None, "TP. HCM", ())
+    letter = document_message(wanted, "H29.1", city.stage.contacts, now)
+    old = str(entry.old_code)
+    renamed = replace(
+        letter,
+        sender=replace(letter.sender, organ_id=old),
+        document_id=letter.document_id.replace("H29.1,", f"{old},"),
+    )
+    message = tmp_path / "old.edxml"
+    message.write_bytes(b"".join(sealed(renamed, actor.key, now)))
+    listed = tmp_path / "agencies.csv"
+    listed.write_text(
+        f"code,old_code,parent_code,kind,name,name_en\nH29.1,{old},,office,Văn phòng,\n", encoding="utf-8"
+    )
+    call = ["verify", str(message), "--trust", city.trust]
+    assert "verify with --directory and a list of agencies that you trust" in edoc(*call, code=4).stdout
+    assert "kiểm tra lại với --directory" in edoc(*call, "--lang", "vi", code=4).stdout
+    assert edoc.json(*call, "--directory", str(listed))["verdict"] == "good"
+
+
+def test_a_list_of_agencies_that_is_none_is_wrong_use(edoc: Edoc, city: City, export: Path, tmp_path: Path) -> None:
+    (tmp_path / "agencies.csv").write_text("code,name\nH1,x\n", encoding="utf-8")
+    call = ["verify", str(export), "--trust", city.trust, "--directory"]
+    assert "columns must be" in edoc(*call, str(tmp_path / "agencies.csv"), code=2).stderr
+    assert "No such file" in edoc(*call, str(tmp_path / "none.csv"), code=3).stderr

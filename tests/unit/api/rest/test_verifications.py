@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from keys.memory import MemoryKey
 from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust_list
 from tests.support.exchange import NOW, SENDER, SmallExchange
 from tests.support.http import Desk, problem_of
+from tests.support.messages import document
 
 DAY = timedelta(days=1)
 
@@ -65,3 +67,15 @@ def test_a_list_that_does_not_hold_is_the_services_fault_and_stops_no_letter(
     answer = sender.post("/verifications", receipt, "application/octet-stream")
     assert "get the current one" in problem_of(answer, 503, "trust-list")["detail"]
     sender.submit(office.letter())
+
+
+def test_the_service_knows_the_codes_of_its_own_directory(office: SmallExchange, sender: Desk) -> None:
+    letter, old = document(), "000.09.00.H29"
+    renamed = replace(
+        letter,
+        sender=replace(letter.sender, organ_id=old),
+        document_id=letter.document_id.replace(f"{SENDER},", f"{old},"),
+    )
+    found = sender.post("/verifications", office.seal(renamed, SENDER), "application/octet-stream").json
+    senders = [each["outcome"] for each in found["checks"] if each["name"] == "message_sender"]
+    assert (found["verdict"], senders) == ("good", ["good"])

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from edoc.audit.files import EVIDENCE_BYTES, container_limits, limits_for, verify_file
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, FileKind, Outcome
+from edoc.audit.remedies import OF_SEALS
 from edoc.audit.singles import check_of
 from edoc.envelope.limits import MessageLimits
 from edoc.evidence.codec import parse_evidence, read_evidence
@@ -25,13 +26,15 @@ from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Party
 from edoc.export import layout
 from edoc.sealing import seal_message
+from keys.certificates import CertificateRole
 from keys.memory import MemoryKey
+from keys.store import SigningKey
 from signing.asice import ContainerFile, write_container
 from signing.report import Finding, Indication, SubIndication, ValidationReport
 from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust_list
 from signing.xml import MemorySource, XmlLimits
 from signing.zip import ZipLimits
-from tests.support.pki import DAY, NOW, Pki
+from tests.support.pki import DAY, NOW, YEAR, Pki, role_policy
 from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
 
 Files = dict[str, bytes]
@@ -65,11 +68,11 @@ class _File:
         yield self.data
 
 
-def packed(files: Files, small: SmallExchange) -> bytes:
+def packed(files: Files, small: SmallExchange, key: SigningKey | None = None, at: datetime | None = None) -> bytes:
     """A container under the exchange's own seal, whatever is in it: only the checks inside can find the fault."""
     out = io.BytesIO()
     members = [ContainerFile(name, "application/octet-stream", _File(data)) for name, data in files.items()]
-    write_container(out, members, key=small.exchange.issuer.key, signing_time=small.clock())
+    write_container(out, members, key=key or small.exchange.issuer.key, signing_time=at or small.clock())
     return out.getvalue()
 
 
@@ -90,9 +93,39 @@ def test_a_good_export_is_good_in_every_check(small: SmallExchange, export: byte
     assert facts == [("status", "01 H2"), ("status", "03 H2"), ("status", "02 H2")]
 
 
-def test_a_good_export_stays_good_years_later(small: SmallExchange, export: bytes) -> None:
-    report = small.audit(export, NOW + timedelta(hours=2))
-    assert report.verdict is Outcome.GOOD
+def fresh(small: SmallExchange, at: datetime) -> AuditTrust:
+    """The reader's trust with the CRLs of that time, as the authorities go on to make them."""
+    return AuditTrust(small.pki.anchors(), small.pki.crls(this_update=at - DAY, next_update=at + 7 * DAY))
+
+
+def test_a_good_export_stays_good_with_the_crls_of_the_day_as_long_as_the_exchanges_seal_is_valid(
+    small: SmallExchange, export: bytes
+) -> None:
+    for days in (2, 10, 300):
+        at = NOW + days * DAY
+        report = verify_file(MemorySource(export), "x", fresh(small, at), AuditTime(at, given=False))
+        assert (report.verdict, days) == (Outcome.GOOD, days)
+
+
+def test_years_later_all_but_the_old_seal_over_the_export_is_still_good_and_a_fresh_export_mends_that(
+    small: SmallExchange, export: bytes
+) -> None:
+    at = NOW + 4 * YEAR
+    report = verify_file(MemorySource(export), "x", fresh(small, at), AuditTime(at, given=False))
+    (wrong,) = (each for each in report.checks if each.outcome not in (Outcome.GOOD, Outcome.NOTE))
+    assert (wrong.name, wrong.outcome) == (CheckName.CONTAINER_SEAL, Outcome.INDETERMINATE)
+    assert "get a fresh export" in str(wrong.remedy)
+    key = small.pki.certificate(
+        "Document exchange",
+        issuer=small.pki.issuing,
+        agency_code="H29",
+        extensions=[(role_policy(CertificateRole.EXCHANGE_SEAL), False)],
+        not_before=at - YEAR,
+        not_after=at + YEAR,
+    )
+    sealed_anew = packed(unpacked(export), small, key, at)
+    again = verify_file(MemorySource(sealed_anew), "x", fresh(small, at), AuditTime(at, given=False))
+    assert again.verdict is Outcome.GOOD
 
 
 def test_what_was_repacked_as_it_was_is_good(small: SmallExchange, export: bytes) -> None:
@@ -294,9 +327,9 @@ def test_a_sealed_letter_alone_is_good(small: SmallExchange) -> None:
     assert (report.kind, report.verdict) == (FileKind.DOCUMENT, Outcome.GOOD)
 
 
-def test_a_letter_that_says_it_is_from_another_is_bad(small: SmallExchange) -> None:
-    report = small.audit_with_crls(small.sealed(letter(), sealer=WARD))
-    assert bad(report) == {CheckName.MESSAGE_SENDER}
+def test_a_letter_under_no_seal_of_an_agency_is_bad(small: SmallExchange) -> None:
+    message = b"".join(seal_message(letter(), small.exchange.issuer.key, small.clock()).encoded_chunks())
+    assert bad(small.audit_with_crls(message)) == {CheckName.MESSAGE_SENDER}
 
 
 def test_an_unsealed_letter_is_bad(small: SmallExchange) -> None:
@@ -393,7 +426,9 @@ def test_what_no_seal_that_held_covers_is_listed_as_no_fact(small: SmallExchange
         "evidence with another sender": receipt.replace(b"H29.1", b"H29.2", 1),
         "evidence that an agency sealed": EvidenceIssuer(Party("H29", "x"), small.seals[OFFICE]).seal(evidence).body,
         "a letter that was changed": message.replace(b"UBND-VX", b"UBND-XV", 1),
-        "a letter under the seal of another": small.sealed(letter(), sealer=WARD),
+        "a letter under the exchange's seal": b"".join(
+            seal_message(letter(), small.exchange.issuer.key, small.clock()).encoded_chunks()
+        ),
         "a report that was changed": report.replace(b"StatusCode>03", b"StatusCode>06", 1),
     }
     for what, data in unproven.items():
@@ -415,7 +450,8 @@ def test_the_facts_of_an_export_come_from_its_proven_files_alone(small: SmallExc
     letter_facts = {each for each in whole if each[0] not in ("accepted_at", "status")}
     accepted = {each for each in whole if each[0] == "accepted_at"}
     assert len(accepted) == 1
-    assert facts(swap("message.edxml", b"UBND-VX", b"UBND-XV")) == whole - letter_facts
+    assert facts(swap("message.edxml", b"<edXML:Subject>V", b"<edXML:Subject>W")) == whole - letter_facts - accepted
+    assert facts(swap("message.edxml", b"UBND-VX", b"UBND-XV")) == set(), "no status is about that DocumentId"
     assert facts(swap("status/002", b"StatusCode>03", b"StatusCode>06")) == whole - {("status", "03")}
     assert facts(swap("evidence/001", b"H29.1", b"H29.2")) == whole - accepted
 
@@ -618,12 +654,26 @@ def test_offline_no_part_of_a_file_is_too_large_for_a_reader_who_has_the_file() 
         (SubIndication.REVOKED, "sealed after the revocation"),
         (SubIndication.EXPIRED, "sealed after its certificate's end"),
         (SubIndication.NO_CERTIFICATE_CHAIN_FOUND, "to your anchors"),
-        (SubIndication.TRY_LATER, "what the signer can do"),
-        (None, "what the signer can do"),
+        (SubIndication.TRY_LATER, "add a CRL"),
+        (None, "read the reason"),
     ],
 )
 def test_an_auditor_is_told_what_an_auditor_can_do(sub_indication: SubIndication | None, remedy: str) -> None:
     assert remedy in remedy_for("path.some", sub_indication)
+
+
+def test_every_sub_indication_has_a_remedy_for_whoever_reads() -> None:
+    assert set(OF_SEALS) == set(SubIndication)
+    for each in SubIndication:
+        for name in (CheckName.MESSAGE_SEAL, CheckName.EVIDENCE_SEAL, CheckName.CONTAINER_SEAL):
+            assert "what the signer can do" not in remedy_for("path.some", each, name)
+
+
+@pytest.mark.parametrize("name", [CheckName.EVIDENCE_SEAL, CheckName.CONTAINER_SEAL])
+def test_of_the_exchanges_own_seals_nobody_is_sent_to_the_exchanges_receipt(name: CheckName) -> None:
+    for each in SubIndication:
+        assert "receipt" not in remedy_for("path.some", each, name)
+    assert "receipt" in remedy_for("path.some", SubIndication.REVOKED_NO_POE)
 
 
 @pytest.mark.parametrize(
@@ -632,6 +682,8 @@ def test_an_auditor_is_told_what_an_auditor_can_do(sub_indication: SubIndication
         ("path.on_hold", SubIndication.TRY_LATER, "until the hold is lifted"),
         ("path.before_validity", SubIndication.OUT_OF_BOUNDS_NO_POE, "a time at which the certificate is valid"),
         ("path.revoked_since", SubIndication.REVOKED_CA_NO_POE, "whoever has the key can write any time"),
+        ("path.authority_validity", SubIndication.CERTIFICATE_CHAIN_GENERAL_FAILURE, "the authority was valid"),
+        ("acceptance.signing_time", SubIndication.SIG_CONSTRAINTS_FAILURE, "if your clock"),
     ],
 )
 def test_a_rule_that_says_more_than_its_sub_indication_has_its_own_remedy(
@@ -640,12 +692,12 @@ def test_a_rule_that_says_more_than_its_sub_indication_has_its_own_remedy(
     assert remedy in remedy_for(rule, sub_indication)
 
 
-def remedy_for(rule: str, sub_indication: SubIndication | None) -> str:
+def remedy_for(rule: str, sub_indication: SubIndication | None, name: CheckName = CheckName.MESSAGE_SEAL) -> str:
     finding = Finding(rule, "a reason", "what the signer can do")
     report = ValidationReport(
         Indication.INDETERMINATE, sub_indication, (finding,), NOW, None, None, None, (), None, (), ()
     )
-    return str(check_of(CheckName.MESSAGE_SEAL, "x", report).remedy)
+    return str(check_of(name, "x", report).remedy)
 
 
 def test_a_trust_list_is_told_as_such_and_gets_no_verdict(small: SmallExchange) -> None:

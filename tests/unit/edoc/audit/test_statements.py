@@ -1,0 +1,339 @@
+"""Evidence that a lying exchange sealed anew: every seal and every link holds, and only what it says can tell."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from edoc.audit.agencies import AgencyCodes, Likeness, aliases_of_agencies, aliases_of_list
+from edoc.audit.files import verify_file
+from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, Outcome
+from edoc.directory.loader import read_agency_list
+from edoc.evidence.codec import parse_evidence, read_evidence
+from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
+from edoc.export import layout
+from edoc.sealing import seal_message
+from signing.xml import MemorySource
+from tests.support.pki import DAY, NOW
+from tests.support.services import (
+    AGENCIES,
+    HOME_AFFAIRS,
+    OFFICE,
+    OTHER_WARD,
+    WARD,
+    SmallExchange,
+    letter,
+    status,
+)
+from tests.unit.edoc.audit.test_audit import Files, name_of, packed, unpacked
+
+Retell = Callable[[str, Evidence], Evidence]
+
+LISTED = aliases_of_list(read_agency_list(AGENCIES))
+LONG_AGO = NOW - timedelta(hours=20)
+"""The day before the one that the letter bears."""
+OLD_OFFICE, OLD_WARD = "000.00.01.H29", "000.01.31.H29"
+DOCUMENT, CONSIGNMENT, HANDOVER = "001-", "ContentConsignment", "ContentHandover"
+
+
+@pytest.fixture
+def files(small: SmallExchange) -> Files:
+    """An export with two recipients, a handover and a status of each of two kinds."""
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    small.hand_over(pk, WARD)
+    small.work()
+    small.submit(status("03", letter()))
+    return unpacked(small.export(pk, OFFICE))
+
+
+def evidence_of(files: Files) -> Iterator[tuple[str, Evidence]]:
+    for name in sorted(each for each in files if each.startswith(layout.EVIDENCE)):
+        yield name, read_evidence(parse_evidence(files[name]))[0]
+
+
+def retold(files: Files, small: SmallExchange, retell: Retell, message: bytes | None = None) -> bytes:
+    """The export as a lying exchange makes it: each piece told anew, sealed and linked; the letter another one."""
+    files, digests = dict(files), {}
+    if message is not None:
+        digests[hashlib.sha256(files[layout.MESSAGE]).hexdigest()] = hashlib.sha256(message).hexdigest()
+        files[layout.MESSAGE] = message
+    for name, evidence in list(evidence_of(files)):
+        told = retell(name, evidence)
+        told = replace(told, previous_sha256=digests.get(told.previous_sha256 or "", told.previous_sha256))
+        if message is not None and told.message_sha256 in digests:
+            told = replace(told, message_sha256=digests[told.message_sha256], message_size=len(message))
+        body = small.exchange.issuer.seal(told).body
+        digests[hashlib.sha256(files[name]).hexdigest()] = hashlib.sha256(body).hexdigest()
+        files[name] = body
+    return packed(files, small)
+
+
+def telling(part: str, **changes: object) -> Retell:
+    return lambda name, evidence: replace(evidence, **changes) if part in name else evidence  # type: ignore[arg-type]
+
+
+def wrong(report: AuditReport) -> set[tuple[CheckName, Outcome]]:
+    return {(each.name, each.outcome) for each in report.checks if each.outcome not in (Outcome.GOOD, Outcome.NOTE)}
+
+
+def believing_the_list(small: SmallExchange, data: bytes) -> AuditReport:
+    trust = AuditTrust(small.pki.anchors(), tuple(small.pki.crls()), aliases=LISTED)
+    return verify_file(MemorySource(data), "x", trust, AuditTime(small.clock(), given=False))
+
+
+def facts(report: AuditReport) -> set[str]:
+    return {fact.name for fact in report.facts}
+
+
+def fewer_recipients(_: str, evidence: Evidence) -> Evidence:
+    return replace(evidence, recipients=tuple(each for each in evidence.recipients if each.code != OTHER_WARD))
+
+
+def a_recipient_more(name: str, evidence: Evidence) -> Evidence:
+    more = DOCUMENT in name or CONSIGNMENT in name
+    return replace(evidence, recipients=(*evidence.recipients, Party(HOME_AFFAIRS, "x"))) if more else evidence
+
+
+def dated_before_the_handover(name: str, evidence: Evidence) -> Evidence:
+    """A handover that is dated before the consignment on which it follows; no status hangs on it in time."""
+    return replace(evidence, event_time=evidence.event_time - 30 * DAY) if HANDOVER in name else evidence
+
+
+def another_sender_afterwards(name: str, evidence: Evidence) -> Evidence:
+    later = CONSIGNMENT in name or HANDOVER in name
+    return replace(evidence, sender=Party(HOME_AFFAIRS, "Sở Nội vụ")) if later else evidence
+
+
+BAD, UNDECIDED = Outcome.BAD, Outcome.INDETERMINATE
+LINK, TIME, MESSAGE = CheckName.EVIDENCE_LINK, CheckName.EVIDENCE_TIME, CheckName.EVIDENCE_MESSAGE
+SENDER, RECIPIENTS = CheckName.EVIDENCE_SENDER, CheckName.EVIDENCE_RECIPIENTS
+
+
+def test_what_is_told_anew_as_it_was_is_good(small: SmallExchange, files: Files) -> None:
+    assert small.audit(retold(files, small, lambda _, evidence: evidence)).verdict is Outcome.GOOD
+
+
+@pytest.mark.parametrize(
+    ("retell", "found"),
+    [
+        (fewer_recipients, {(RECIPIENTS, BAD)}),
+        (a_recipient_more, {(RECIPIENTS, BAD)}),
+        (telling(DOCUMENT, message_size=7), {(MESSAGE, BAD)}),
+        (telling("005-", message_size=7), {(MESSAGE, BAD)}),
+        (telling("00", document_id="H29.2,2026/11/24,99/QD-UBND"), {(MESSAGE, BAD)}),
+        (telling("00", document_id=None), {(MESSAGE, BAD)}),
+        (another_sender_afterwards, {(SENDER, BAD)}),
+        (dated_before_the_handover, {(TIME, BAD)}),
+        (telling("00", event_time=LONG_AGO), {(TIME, BAD)}),
+        (telling(HANDOVER, recipients=(Party(HOME_AFFAIRS, "x"),)), {(RECIPIENTS, BAD), (LINK, BAD)}),
+        (telling(HANDOVER, recipients=(Party(WARD, "x"), Party(OTHER_WARD, "x"))), {(RECIPIENTS, BAD), (LINK, BAD)}),
+        (telling(HANDOVER, recipients=(Party(OTHER_WARD, "x"),)), {(LINK, BAD)}),
+        (telling(HANDOVER, message_kind=MessageKind.STATUS), {(LINK, BAD)}),
+        (telling("005-", type=EvidenceType.SUBMISSION_REJECTION), {(LINK, BAD), (CheckName.STATUS_LINK, BAD)}),
+        (telling("005-", recipients=(Party(HOME_AFFAIRS, "x"),)), {(RECIPIENTS, BAD), (RECIPIENTS, UNDECIDED)}),
+    ],
+)
+def test_what_a_lying_exchange_states_is_found_by_the_check_for_it_alone(
+    small: SmallExchange, files: Files, retell: Retell, found: set[tuple[CheckName, Outcome]]
+) -> None:
+    # A time before all seals also leaves the letter's and the statuses' own seals without a certificate that was valid.
+    seals = {CheckName.MESSAGE_SEAL, CheckName.STATUS_SEAL, CheckName.MESSAGE_SENDER, CheckName.EVIDENCE_SEAL}
+    assert {each for each in wrong(small.audit(retold(files, small, retell))) if each[0] not in seals} == found
+
+
+def test_no_time_of_acceptance_is_told_where_times_contradict_each_other(small: SmallExchange, files: Files) -> None:
+    assert "accepted_at" in facts(small.audit(retold(files, small, lambda _, evidence: evidence)))
+    assert "accepted_at" not in facts(small.audit(retold(files, small, dated_before_the_handover)))
+
+
+def test_clocks_of_the_exchange_may_differ_by_minutes(small: SmallExchange, files: Files) -> None:
+    def retell(name: str, evidence: Evidence) -> Evidence:
+        return (
+            replace(evidence, event_time=evidence.event_time - timedelta(minutes=4)) if HANDOVER in name else evidence
+        )
+
+    assert small.audit(retold(files, small, retell)).verdict is Outcome.GOOD
+
+
+def test_events_after_the_audit_prove_nothing_yet(small: SmallExchange, files: Files) -> None:
+    export = retold(files, small, lambda _, evidence: replace(evidence, event_time=evidence.event_time + 5 * DAY))
+    report = small.audit(export)
+    assert wrong(report) == {(TIME, UNDECIDED)}
+    assert not facts(report) & {"accepted_at"}
+    (remedy,) = {each.remedy for each in report.checks if each.name is TIME and each.outcome is UNDECIDED}
+    assert "your clock, or the time that you named with --at" in str(remedy)
+    assert small.audit(export, small.clock() + 6 * DAY).verdict is Outcome.GOOD
+
+
+def test_a_lone_receipt_from_after_the_audit_states_nothing_yet(small: SmallExchange) -> None:
+    evidence, _, _ = read_evidence(parse_evidence(small.submit(letter()).evidence))
+    receipt = small.exchange.issuer.seal(replace(evidence, event_time=evidence.event_time + DAY)).body
+    report = small.audit_with_crls(receipt)
+    assert (wrong(report), report.facts) == ({(TIME, UNDECIDED)}, ())
+
+
+@pytest.mark.parametrize("part", [HANDOVER, "005-"])
+def test_nothing_is_stated_twice(small: SmallExchange, files: Files, part: str) -> None:
+    name = name_of(files, part)
+    evidence, _, _ = read_evidence(parse_evidence(files[name]))
+    again = replace(evidence, identifier=UUID(int=7), event_time=evidence.event_time + timedelta(seconds=1))
+    files[f"{layout.EVIDENCE}009-again.xml"] = small.exchange.issuer.seal(again).body
+    report = small.audit(packed(files, small))
+    assert wrong(report) == {(LINK, BAD)}
+    assert "states already" in next(each.reason for each in report.checks if each.outcome is BAD)
+
+
+def test_a_status_may_not_follow_on_the_delivery_to_another(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    small.submit(status("03", letter()))
+    small.submit(status("03", letter(), reporter=OTHER_WARD))
+    files = unpacked(small.export(pk, OFFICE))
+    first = hashlib.sha256(files[name_of(files, "003-")]).hexdigest()
+    report = small.audit(retold(files, small, telling("004-", previous_sha256=first)))
+    assert wrong(report) == {(LINK, BAD)}
+
+
+def test_of_the_exchange_an_agencys_status_is_believed_for_the_arrival_alone(small: SmallExchange) -> None:
+    def reported(code: str) -> bytes:
+        return b"".join(seal_message(status(code, letter()), small.exchange.issuer.key, small.clock()).encoded_chunks())
+
+    small.submit(letter())
+    report = small.audit_with_crls(reported("01"))
+    assert report.verdict is Outcome.GOOD
+    assert [fact.value for fact in report.facts if fact.name == "reported_by"] == ["the exchange, in the sender's name"]
+    assert wrong(small.audit_with_crls(reported("03"))) == {(CheckName.MESSAGE_SENDER, BAD)}
+
+
+def test_what_the_exchange_reported_for_an_agency_is_told_as_such(small: SmallExchange, files: Files) -> None:
+    states = [fact.value for fact in small.audit(packed(files, small)).facts if fact.name == "status"]
+    assert [each.endswith("(reported by the exchange)") for each in states] == [True, False]
+
+
+def test_a_status_of_an_agency_to_which_nothing_was_consigned_is_bad_and_no_fact(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD,))).document_pk
+    small.submit(status("03", letter()))
+    files = unpacked(small.export(pk, OFFICE))
+    old = name_of(files, layout.STATUS)
+    strange = small.sealed(status("03", letter(), reporter=OTHER_WARD))
+    files[old] = strange
+    digest = hashlib.sha256(strange).hexdigest()
+    party = Party(OTHER_WARD, "x")
+    told = telling("003-", message_sha256=digest, message_size=len(strange), sender=party)
+    report = small.audit(retold(files, small, told))
+    assert wrong(report) == {(RECIPIENTS, BAD)}
+    assert "status" not in facts(report)
+
+
+def test_a_take_back_is_asked_by_the_sender(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    small.submit(status("03", letter(), reporter=OTHER_WARD))
+    small.submit(status("13", letter(), reporter=OFFICE, to=OTHER_WARD, description="Gửi nhầm"))
+    small.submit(status("16", letter(), reporter=OTHER_WARD, description="Đã xử lý"))
+    for code in (OFFICE, OTHER_WARD):
+        assert small.audit(small.export(pk, code)).verdict is Outcome.GOOD
+
+
+def test_a_letter_from_another_than_its_seal_and_the_evidence_name_is_undecided_and_states_nothing(
+    small: SmallExchange,
+) -> None:
+    pk = small.submit(letter()).document_pk
+    other = letter(sender=HOME_AFFAIRS)
+    same_id = telling("00", document_id=other.document_id)
+    export = retold(unpacked(small.export(pk, OFFICE)), small, same_id, small.sealed(other, sealer=OFFICE))
+    report = small.audit(export)
+    assert wrong(report) == {(CheckName.MESSAGE_SENDER, UNDECIDED), (SENDER, UNDECIDED)}
+    assert facts(report) == set()
+    listed = believing_the_list(small, export)
+    assert wrong(listed) == {(CheckName.MESSAGE_SENDER, BAD), (SENDER, BAD)}
+
+
+def test_an_acceptance_from_another_agency_is_undecided_without_a_list_and_bad_with_one(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    export = retold(unpacked(small.export(pk, OFFICE)), small, telling("00", sender=Party(HOME_AFFAIRS, "x")))
+    report = small.audit(export)
+    assert (wrong(report), facts(report)) == ({(SENDER, UNDECIDED)}, set())
+    (check,) = (each for each in report.checks if each.outcome is UNDECIDED)
+    assert check.reason == "the letter says it is from H29.1; only the exchange says that H29.1 is H29.2"
+    assert check.remedy == "verify with --directory and a list of agencies that you trust"
+    assert wrong(believing_the_list(small, export)) == {(SENDER, BAD)}
+
+
+def test_the_old_code_of_an_agency_is_good_only_by_the_readers_own_list(small: SmallExchange) -> None:
+    about = letter(to=(OLD_WARD, OTHER_WARD), sender=OLD_OFFICE)
+    pk = small.submit(about).document_pk
+    small.hand_over(pk, WARD)
+    small.work()
+    small.submit(status("03", about, reporter=OLD_WARD))
+    export = small.export(pk, OFFICE)
+    report = small.audit(export)
+    assert wrong(report) == {(CheckName.MESSAGE_SENDER, UNDECIDED), (SENDER, UNDECIDED), (RECIPIENTS, UNDECIDED)}
+    assert facts(report) <= {"accepted_at", "status"}
+    listed = believing_the_list(small, export)
+    assert (listed.verdict, len([each for each in listed.facts if each.name == "status"])) == (Outcome.GOOD, 2)
+
+
+def test_two_codes_of_one_recipient_in_one_letter_are_good_by_the_list_and_undecided_without(
+    small: SmallExchange,
+) -> None:
+    export = small.export(small.submit(letter(to=(WARD, OLD_WARD))).document_pk, OFFICE)
+    assert wrong(small.audit(export)) == {(RECIPIENTS, UNDECIDED)}
+    assert believing_the_list(small, export).verdict is Outcome.GOOD
+
+
+def test_a_lone_letter_under_an_old_code_is_good_only_by_the_readers_own_list(small: SmallExchange) -> None:
+    message = small.sealed(letter(sender=OLD_OFFICE))
+    report = small.audit_with_crls(message)
+    assert (wrong(report), report.facts) == ({(CheckName.MESSAGE_SENDER, UNDECIDED)}, ())
+    assert believing_the_list(small, message).verdict is Outcome.GOOD
+
+
+def test_a_lone_letter_that_another_agency_sealed_is_undecided_without_a_list_and_bad_with_one(
+    small: SmallExchange,
+) -> None:
+    message = small.sealed(letter(), sealer=WARD)
+    assert wrong(small.audit_with_crls(message)) == {(CheckName.MESSAGE_SENDER, UNDECIDED)}
+    listed = believing_the_list(small, message)
+    assert (wrong(listed), listed.facts) == ({(CheckName.MESSAGE_SENDER, BAD)}, ())
+
+
+def test_codes_are_compared_whatever_their_case_and_spaces(small: SmallExchange) -> None:
+    codes = AgencyCodes(LISTED)
+    assert codes.compare(" h29.1", "H29.1 ") is Likeness.ONE
+    assert codes.compare("000.00.01.h29", OFFICE) is Likeness.ONE
+    assert codes.compare(OFFICE, WARD) is Likeness.TWO
+    assert codes.compare(OFFICE, "H30.1") is Likeness.UNKNOWN
+    assert AgencyCodes().compare(OLD_OFFICE, OFFICE) is Likeness.UNKNOWN
+    assert dict(aliases_of_agencies(small.exchange.directory.current().agencies.values())) == dict(LISTED)
+
+
+@pytest.mark.parametrize(
+    ("named", "stated", "likeness"),
+    [
+        ([WARD, OTHER_WARD], [OTHER_WARD, WARD], Likeness.ONE),
+        ([WARD, WARD.lower()], [WARD], Likeness.ONE),
+        ([WARD, OTHER_WARD], [WARD], Likeness.TWO),
+        ([WARD], [WARD, OTHER_WARD], Likeness.TWO),
+        ([OLD_WARD], [WARD, OTHER_WARD], Likeness.TWO),
+        ([WARD], [OTHER_WARD], Likeness.UNKNOWN),
+        ([WARD, OLD_WARD], [WARD], Likeness.UNKNOWN),
+        ([OLD_WARD, OTHER_WARD], [WARD, OTHER_WARD], Likeness.UNKNOWN),
+        ([], [WARD], Likeness.TWO),
+        ([WARD], [], Likeness.TWO),
+    ],
+)
+def test_lists_of_recipients_are_one_two_or_undecided_without_a_list_of_agencies(
+    named: list[str], stated: list[str], likeness: Likeness
+) -> None:
+    assert AgencyCodes().match(named, stated).likeness is likeness
+
+
+def test_a_code_that_the_list_knows_as_anothers_is_no_alias() -> None:
+    codes = AgencyCodes(LISTED)
+    assert codes.match([OLD_WARD, OTHER_WARD], [WARD, OTHER_WARD]).likeness is Likeness.ONE
+    assert codes.match([WARD], [OTHER_WARD]).likeness is Likeness.TWO
+    assert codes.match([WARD], ["H30.1"]).likeness is Likeness.UNKNOWN
