@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from pathlib import Path
-from typing import IO, Final, cast
+from typing import IO, TYPE_CHECKING, Final, cast
 
 from flask import Request, Response, json, request
 from flask_openapi3.models.info import Info
@@ -33,6 +33,9 @@ from api.rest import (
 )
 from api.rest.answers import BASE
 from api.rest.context import EXTENSION, program
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 STATIC: Final = Path(__file__).parent / "static"
 DOCS_PATH: Final = "/api/docs"
@@ -77,7 +80,17 @@ _INPUTS: Final = (models.DocumentInput, models.StatusInput)
 
 
 class UploadRequest(Request):
-    """A request whose large files are spilled beside the archive, not into the system's folder in memory."""
+    """A request whose large files are spilled beside the archive, not into the system's folder in memory.
+
+    A body that ends before its Content-Length is an error (RFC 9112 section 8), not a shorter body.
+    """
+
+    def __init__(self, environ: WSGIEnvironment, populate_request: bool = True, shallow: bool = False) -> None:  # noqa: FBT001, FBT002 -- werkzeug's own
+        # gunicorn says that its streams end by themselves, and werkzeug would take any end for the right one then
+        if environ.get("CONTENT_LENGTH") and "HTTP_TRANSFER_ENCODING" not in environ:
+            environ.pop("wsgi.input_terminated", None)
+        super().__init__(environ, populate_request, shallow)
+        self._spilled: list[IO[bytes]] = []
 
     def _get_file_stream(
         self,
@@ -88,7 +101,16 @@ class UploadRequest(Request):
     ) -> IO[bytes]:
         del total_content_length, content_type, filename, content_length
         folder = str(program().temporary_folder)
-        return cast(IO[bytes], tempfile.SpooledTemporaryFile(max_size=256 << 10, dir=folder))
+        spooled = tempfile.SpooledTemporaryFile(max_size=256 << 10, dir=folder)  # noqa: SIM115 -- closed with the request
+        file = cast(IO[bytes], spooled)
+        self._spilled.append(file)
+        return file
+
+    def close(self) -> None:
+        """Close the files, those of a form that was refused before its end too."""
+        super().close()
+        for file in self._spilled:
+            file.close()
 
 
 class Application(OpenAPI):

@@ -17,12 +17,13 @@ from typing import Any, Final, TextIO
 from uuid import uuid4
 
 import structlog
+import structlog.tracebacks
 from flask import Flask, Response, g, request
 
 from api.bootstrap import Program
 from api.config import LogFormat, Settings
 from edoc.archive.s3_lock import LockState
-from edoc.database.engine import read
+from edoc.database.engine import check_file, read
 from edoc.database.migrate import is_current
 from edoc.delivery.outbox import backlog
 from edoc.errors import EdocError
@@ -56,8 +57,9 @@ def configure_log(settings: Settings, stream: TextIO = sys.stderr) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     is_json = settings.log_format is LogFormat.JSON
-    renderer = structlog.processors.JSONRenderer(ensure_ascii=False) if is_json else structlog.dev.ConsoleRenderer()
-    tail = [structlog.processors.dict_tracebacks, renderer] if is_json else [renderer]
+    tail: list[Any] = [_without_locals(), structlog.processors.JSONRenderer(ensure_ascii=False)]
+    if not is_json:
+        tail = [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
     structlog.configure(
         processors=[*shared, *tail],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -73,6 +75,11 @@ def configure_log(settings: Settings, stream: TextIO = sys.stderr) -> None:
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.getLogger("alembic").setLevel(max(level, logging.WARNING))  # it greets at every look at the revision
+
+
+def _without_locals() -> structlog.typing.Processor:
+    """Exceptions as data, without the variables of their frames: tokens and passwords are among those."""
+    return structlog.processors.ExceptionRenderer(structlog.tracebacks.ExceptionDictTransformer(show_locals=False))
 
 
 def register(app: Flask) -> None:
@@ -133,6 +140,7 @@ def _check(name: str, look: Callable[[], HealthFinding | str]) -> HealthFinding:
 
 
 def _database(program: Program) -> HealthFinding | str:
+    check_file(program.exchange.engine)
     if not is_current(program.exchange.engine):
         return HealthFinding(
             "database", ok=False, reason="it does not have the tables of this version: run `edoc init`"

@@ -2,8 +2,8 @@
 
 The interpreter's lock lets one thread of a process run at a time. Left to the kernel, the threads wander over all
 processors, and each turn finds the caches of the other; a process that is bound to one processor does a quarter more
-in the same time. That holds only while every processor has its process, so no process takes a connection on while
-all its threads are busy: another one may be idle.
+in the same time. That holds only while every processor has its process, so no process takes a new connection on while
+all its threads are busy: another one may be idle. A connection that is kept alive stays where it is, and waits there.
 
 Threads are few, so clients that are slow, or mean to be, must not hold them:
 
@@ -11,6 +11,7 @@ Threads are few, so clients that are slow, or mean to be, must not hold them:
   closed after :data:`HEAD_SECONDS`;
 - a body must come at :data:`LEAST_RATE` in the long run, and what the program did not want to read of one is not
   waited for;
+- where all connections that a process may have are taken, those that have been silent longest are closed;
 - a connection that is to be closed is closed without a thread, and without the loop, waiting for the other side.
 """
 
@@ -32,6 +33,7 @@ from selectors import EVENT_READ
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
+import structlog
 from gunicorn.http.errors import (
     ExpectationFailed,
     LimitRequestHeaders,
@@ -52,6 +54,8 @@ HEAD_SECONDS: Final = 15.0
 """How long the head of a request may take from its first byte, and a new connection until then."""
 MOST_HEAD_BYTES: Final = 32 << 10
 """A longer head is refused."""
+SILENT_SECONDS: Final = 1.0
+"""How long a connection may be silent when others have no room."""
 _END_OF_HEAD: Final = b"\r\n\r\n"
 GRACE_SECONDS: Final = 90.0
 """How long a body may make a thread wait whatever its size."""
@@ -83,13 +87,16 @@ def least_used(processors: Sequence[int], taken: Iterable[int | None]) -> int | 
 
 
 _STATUSES: Final = (
-    (LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG),
-    (LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE),
-    (UnsupportedTransferCoding, HTTPStatus.NOT_IMPLEMENTED),
-    (ExpectationFailed, HTTPStatus.EXPECTATION_FAILED),
-    (ParseException, HTTPStatus.BAD_REQUEST),
+    (LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long"),
+    (LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the header fields are too long or too many"),
+    (UnsupportedTransferCoding, HTTPStatus.NOT_IMPLEMENTED, "the transfer coding is not supported"),
+    (ExpectationFailed, HTTPStatus.EXPECTATION_FAILED, "the expectation cannot be met"),
+    (ParseException, HTTPStatus.BAD_REQUEST, "the request breaks the rules of HTTP/1.1"),
 )
-"""What a request is answered that never reaches the application, the first that fits."""
+"""What a request is answered that never reaches the application, the first that fits.
+
+In words of our own: gunicorn's repeat what was sent, a token among it.
+"""
 
 
 class PacedSocket:
@@ -166,12 +173,28 @@ class BoundWorker(ThreadWorker):  # type: ignore[misc]
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Look again whether to take connections on, wait for what comes, and close what has lingered long enough."""
+        if self.nr_conns >= self.worker_connections:
+            self._make_room(time.monotonic() - SILENT_SECONDS)
         if self.alive:
             self.set_accept_enabled(self.nr_conns < self.worker_connections)
         super().wait_for_and_dispatch_events(timeout)
         now = time.monotonic()
         while self._lingering and self._lingering[0].timeout <= now:
             self._close_lingering(self._lingering[0])
+
+    def _make_room(self, since: float) -> None:
+        """Close connections that have been silent since then, up to a quarter of all that there may be.
+
+        Anybody may open connections and say nothing.
+        """
+        silent = [(conn.timeout - HEAD_SECONDS, self.pending_conns, conn) for conn in self.pending_conns]
+        silent += [(conn.timeout - self.cfg.keepalive, self.keepalived_conns, conn) for conn in self.keepalived_conns]
+        longest = sorted((each for each in silent if each[0] <= since), key=lambda each: each[0])
+        for _, waiting, conn in longest[: max(1, self.worker_connections // 4)]:
+            waiting.remove(conn)
+            self.poller.unregister(conn.sock)
+            self.nr_conns -= 1
+            conn.close()
 
     def enqueue_req(self, conn: TConn) -> None:
         """Give a connection to a thread when the head of its request is there.
@@ -216,13 +239,14 @@ class BoundWorker(ThreadWorker):  # type: ignore[misc]
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:
         """Answer a request that is none as all errors are answered, with a problem (RFC 9457)."""
         del req, addr  # what the other side sent, and where it is, is not for the log
-        status = next((each for kind, each in _STATUSES if isinstance(exc, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
-        if status is HTTPStatus.INTERNAL_SERVER_ERROR:
-            self.log.error("a request ended outside the application", exc_info=exc)
-            _refuse(client, status, "the exchange has failed; its log says more")
-        else:
-            self.log.info("a request that is none: %s", exc)
-            _refuse(client, status, str(exc))
+        structlog.contextvars.clear_contextvars()  # of the request that this thread served before
+        for kind, status, words in _STATUSES:
+            if isinstance(exc, kind):
+                self.log.info("a request that is none: %s", type(exc).__name__)
+                _refuse(client, status, f"{words} ({type(exc).__name__})")
+                return
+        self.log.error("a request ended outside the application", exc_info=exc)
+        _refuse(client, HTTPStatus.INTERNAL_SERVER_ERROR, "the exchange has failed; its log says more")
 
     def _keepalive_after(self, conn: TConn, keepalive: object) -> bool:
         """Whether the connection can be used again: not where a body is still under way that nobody wanted."""

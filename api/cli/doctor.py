@@ -167,9 +167,12 @@ def _sqlite() -> Finding:
 
 
 def _disk(settings: Settings) -> Iterator[Finding]:
+    from api.observability import READY_FREE_BYTES
+
     place = next(each for each in (settings.archive_folder, *settings.archive_folder.parents) if each.exists())
     free = shutil.disk_usage(place).free
-    good = True if free >= LEAST_FREE_BYTES else None
+    good = None if free >= READY_FREE_BYTES else False  # with less, the service says that it is not ready
+    good = True if free >= LEAST_FREE_BYTES else good
     remedy = Text("giải phóng hoặc thêm dung lượng", "free or add space")
     detail = f"{free / (1 << 30):.1f} GiB free at {place}"
     yield Finding("disk", Text("Dung lượng đĩa", "Disk space"), good, detail, None if good else remedy)

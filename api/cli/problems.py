@@ -74,7 +74,7 @@ def _describe_refusal(error: RefusedByExchangeError) -> Problem:
     what = Text(
         f"trục liên thông từ chối ({error.status}): {detail}", f"the exchange refused ({error.status}): {detail}"
     )
-    advice = Text(remedy, remedy) if remedy else _refusal_remedy(error.status)
+    advice = Text(remedy, remedy) if remedy else _refusal_remedy(error)
     return Problem(error.kind, what, None, advice, _refusal_exit_code(error))
 
 
@@ -86,11 +86,16 @@ def _refusal_exit_code(error: RefusedByExchangeError) -> ExitCode:
     return ExitCode.INPUT_OUTPUT if error.status >= _SERVER_FAULT else ExitCode.BAD
 
 
-def _refusal_remedy(status: int) -> Text:
-    if status == _UNAUTHENTICATED:
+def _refusal_remedy(error: RefusedByExchangeError) -> Text:
+    """As the exchange itself has it for that kind, in the user's language; of another version, as far as can be."""
+    from api.rest.remedies import REMEDIES
+
+    if error.status == _UNAUTHENTICATED:
         return Text("dùng mã truy cập còn hiệu lực (--token-file)", "use a token that is valid (--token-file)")
-    if status >= _SERVER_FAULT:
+    if error.status >= _SERVER_FAULT:
         return Text("thử lại sau; người vận hành xem nhật ký", "try again later; the operator's log says more")
+    if error.kind in REMEDIES:
+        return Text(REMEDIES[error.kind].vi, REMEDIES[error.kind].en)
     return Text("sửa theo lý do đã nêu rồi gửi lại", "mend what is named and try again")
 
 

@@ -35,11 +35,14 @@ PROBLEM_EXAMPLE: Final = {
         }
     ],
 }
+_TOO_LARGE: Final = 413
+_NO_SUCH_RANGE: Final = 416
 _PROBLEMS: Final = {
     400: "The request, or the XML in it, cannot be read",
     401: "The token is missing or not valid",
     403: "The token does not allow this",
     404: "There is no such thing, or your agency has no part in it",
+    408: "The body did not come whole, or too slowly",
     409: "It contradicts what was accepted before",
     412: "The content is not what If-Match names",
     413: "The body is larger than the exchange takes",
@@ -71,7 +74,14 @@ def xml_answer(body: bytes, status: int = 200, headers: dict[str, str] | None = 
 
 
 def responses(found: dict[int, dict[str, Any]], *problem_statuses: int) -> ResponseDict:
-    """The description of all answers of a route: what it gives, and its problems beside those that every route has."""
+    """The description of all answers of a route: what it gives, and its problems beside those that every route has.
+
+    A route that may find a body too large may find it too slow, and one that knows ranges may give a part.
+    """
+    if _TOO_LARGE in problem_statuses:
+        problem_statuses = (*problem_statuses, 408)
+    if _NO_SUCH_RANGE in problem_statuses:
+        found = found | {206: found[200] | {"description": f"{found[200]['description']}: the range asked for"}}
     described_problems: dict[int, dict[str, Any]] = {
         status: {
             "description": _PROBLEMS[status],

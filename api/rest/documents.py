@@ -14,7 +14,7 @@ from uuid import UUID
 from flask import Response, request
 from flask_openapi3.blueprint import APIBlueprint
 from flask_openapi3.models.tag import Tag
-from werkzeug.exceptions import MethodNotAllowed
+from werkzeug.exceptions import MethodNotAllowed, RequestEntityTooLarge
 
 from api.rest import examples
 from api.rest.answers import (
@@ -92,6 +92,7 @@ def send_document() -> Response:
     require_media_type(_MULTIPART)
     key = seal_of(who)
     with closing(request):  # the files
+        _read_form()
         _check_parts()
         metadata = request.form.get("metadata")
         if metadata is None:
@@ -201,6 +202,22 @@ def get_export(path: DocumentPath) -> Response:
         f"{document.number}-{document.notation}.asice".replace("/", "-")
     )
     return response
+
+
+def _read_form() -> None:
+    """Read the body's parts.
+
+    Raises:
+        RequestEntityTooLarge: they are more, or larger, than the exchange takes; werkzeug says so without a number.
+    """
+    try:
+        _ = request.form
+    except RequestEntityTooLarge as error:
+        files, total = program().settings.max_attachments, request.max_content_length
+        raise RequestEntityTooLarge(
+            f"a form has at most {files} parts `file`, a part `metadata` of at most {request.max_form_memory_size}"
+            f" bytes, and {total} bytes in all"
+        ) from error
 
 
 def _check_parts() -> None:

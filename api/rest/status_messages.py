@@ -33,6 +33,7 @@ from edoc.database.engine import read
 from edoc.documents.views import DocumentView, StatusView, find_document, list_statuses
 from edoc.envelope.model import Organization, ResponseFor, StatusMessage
 from edoc.vietnam import vietnam_time
+from schemas.codelists import CodeListName, code_list
 
 blueprint = APIBlueprint(
     "status_messages",
@@ -62,6 +63,7 @@ def report_status() -> Response:
     who = caller(Scope.SEND, Scope.SEAL)
     key = seal_of(who)
     wanted = StatusInput.model_validate_json(request.get_data(cache=False))
+    _check_code(wanted.code)
     with read(exchange().engine) as connection:
         document = find_document(connection, wanted.document, who)
     return submit_sealed(_status_message(document, wanted, who), key, who)
@@ -91,6 +93,17 @@ def get_status_message(path: DigestPath) -> Response:
         if each.message_sha256 == path.sha256:
             return send(_content(each))
     raise NotYoursError("there is no such status message of this document")
+
+
+def _check_code(code: str) -> None:
+    """What the exchange writes itself is of the list; what others have sealed may know more codes.
+
+    Raises:
+        InvalidRequestError: the list of states has no such code.
+    """
+    known = code_list(CodeListName.STATUS_CODES).by_code
+    if code not in known:
+        raise invalid("code", f"there is no state {code}", f"use one of {', '.join(known)}", "known")
 
 
 def _find(pk: UUID) -> tuple[DocumentView, tuple[StatusView, ...]]:

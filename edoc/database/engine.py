@@ -38,6 +38,7 @@ are then carried once. A crash leaves a log of about so much to be read at the n
 POSTGRESQL_DRIVER: Final = "postgresql+psycopg"
 _READS: Final = "edoc_reads"
 _TURN: Final = "edoc_turn"
+_PUT_BACK: Final = "stop the exchange, put the right file back, and start it again"
 
 T = TypeVar("T")
 
@@ -74,7 +75,7 @@ def open_engine(
         raise DatabaseError(f"a database is sqlite:///<path> or {POSTGRESQL_DRIVER}://..., not {parsed.drivername}")
     try:
         with read(engine):
-            pass
+            check_file(engine)
     except BaseException:
         engine.dispose()
         raise
@@ -107,6 +108,17 @@ def write(engine: Engine) -> Iterator[Connection]:
     turn: _Turn | None = engine.get_execution_options().get(_TURN)
     with wrap_errors(), turn or contextlib.nullcontext(), engine.begin() as connection:
         yield connection
+
+
+def check_file(engine: Engine) -> None:
+    """Make sure that an SQLite file is still where it was opened; each :func:`write` does. Nothing for PostgreSQL.
+
+    Raises:
+        UnsafeDatabaseError: it was moved away, deleted or replaced.
+    """
+    turn: _Turn | None = engine.get_execution_options().get(_TURN)
+    if turn is not None:
+        turn.check_file()
 
 
 def retry(action: Callable[[], T], *, attempts: int = 5, sleep: Callable[[float], None] = time.sleep) -> T:
@@ -145,8 +157,10 @@ class _Turn:
     (another program) is held off by SQLite itself.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, database: Path) -> None:
+        self._path = database.with_name(database.name + "-turn")
+        self._database = database
+        self._opened: tuple[int, int] | None = None
         self._descriptor: int | None = None
         self._lock = threading.Lock()
 
@@ -159,6 +173,11 @@ class _Turn:
         except OSError as error:
             self._lock.release()
             raise UnsafeDatabaseError(f"the folder of the database cannot be written: {error}") from error
+        try:
+            self.check_file()
+        except BaseException:
+            self.__exit__()
+            raise
 
     def __exit__(self, *exc: object) -> None:
         try:
@@ -166,6 +185,24 @@ class _Turn:
                 fcntl.flock(self._descriptor, fcntl.LOCK_UN)
         finally:
             self._lock.release()
+
+    def check_file(self) -> None:
+        """Make sure that the file at the path of the database is the one that is open.
+
+        SQLite goes on with a file that was moved away or deleted, and what it commits there is lost.
+
+        Raises:
+            UnsafeDatabaseError: it is another one, or none.
+        """
+        try:
+            there = self._database.stat()
+        except OSError as error:
+            raise UnsafeDatabaseError(f"the file of the database is gone: {error}; {_PUT_BACK}") from error
+        found = there.st_dev, there.st_ino
+        if self._opened is None:
+            self._opened = found
+        elif found != self._opened:
+            raise UnsafeDatabaseError(f"the file of the database was replaced while it was open; {_PUT_BACK}")
 
     def forget(self) -> None:
         """Open the file anew: a lock belongs to what was opened, and parent and child would hold it together."""
@@ -187,12 +224,13 @@ def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: fl
     engine = create_engine(
         url,
         module=pysqlite3,
+        hide_parameters=True,  # errors are logged, and parameters hold what letters say
         pool_size=pool_size,
         pool_use_lifo=True,  # the connection used last is the one whose caches are warm
         max_overflow=0,
         pool_timeout=pool_timeout,
         connect_args={"timeout": busy_timeout},
-        execution_options={_TURN: _Turn(path.with_name(path.name + "-turn"))},
+        execution_options={_TURN: _Turn(path)},
     )
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
@@ -227,6 +265,7 @@ def _open_postgresql(url: URL, pool_size: int, pool_timeout: float, connect_time
     engine = create_engine(
         url,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,  # errors are logged, and parameters hold what letters say
         pool_size=pool_size,
         pool_use_lifo=True,  # the connection used last is the one whose caches are warm
         max_overflow=0,

@@ -115,6 +115,20 @@ def test_connections_on_which_nothing_comes_keep_no_thread(home: Home) -> None:
         assert httpx.get(f"{running.url}/health/live", trust_env=False, timeout=3).is_success
 
 
+def test_however_many_connections_say_nothing_others_are_served(home: Home) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        with service(home, EDOC_WORKERS="1") as running, contextlib.ExitStack() as silent:
+            for _ in range(1100):  # gunicorn lets a process have a thousand
+                silent.enter_context(closing(connect(running)))
+            began = time.monotonic()
+            assert httpx.get(f"{running.url}/health/live", trust_env=False, timeout=10).is_success
+            assert time.monotonic() - began < 6, "not only once the others had to go anyway"
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
 SLOW = {
     "heads": HEAD + b"X-A: ",
@@ -176,6 +190,7 @@ def test_a_client_that_ends_within_a_head_is_left_at_once(single: Service) -> No
         (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: x-own, chunked\r\n\r\n", 501),
         (b"\x16\x03\x01 a TLS client\r\n\r\n", 400),
+        (HEAD + b"Authorization Bearer edoc_SECRET\r\n\r\n", 400),
     ],
 )
 def test_what_is_no_request_is_refused_with_a_problem(single: Service, head: bytes, status: int) -> None:
@@ -187,6 +202,7 @@ def test_what_is_no_request_is_refused_with_a_problem(single: Service, head: byt
     head, _, body = answer.partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert b"application/problem+json" in head
+    assert b"SECRET" not in body
     problem = json.loads(body)
     assert problem["status"] == status
     assert {"type", "title", "detail", "remedy"} <= set(problem)

@@ -112,6 +112,55 @@ def test_a_body_in_chunks_is_taken(service: Service) -> None:
     assert answer.status_code == 201, answer.text
 
 
+def answer_to(service: Service, *pieces: bytes) -> bytes:
+    """The answer to what is sent, after which this side sends no more."""
+    with closing(service.connect()) as connection:
+        for piece in pieces:
+            connection.sendall(piece)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    return answer
+
+
+def head_of(service: Service, *fields: str) -> bytes:
+    lines = (
+        "POST /api/v1/messages HTTP/1.1",
+        "Host: x",
+        f"Authorization: Bearer {service.token}",
+        "Content-Type: application/xml",
+        *fields,
+    )
+    return "".join(f"{line}\r\n" for line in (*lines, "")).encode()
+
+
+def test_a_body_that_ends_before_its_length_is_no_shorter_body(service: Service) -> None:
+    letter = service.office.letter() + b"\n"
+    head = head_of(service, f"Content-Length: {len(letter)}", "Connection: close")
+    answer = answer_to(service, head, letter[:-1])
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"the body did not come whole" in answer
+    assert list((service.office.program.temporary_folder).iterdir()) == []
+    assert answer_to(service, head, letter).startswith(b"HTTP/1.1 201 "), "nothing of it was taken on"
+
+
+@pytest.mark.parametrize(
+    ("chunks", "status"),
+    [
+        (b"zz\r\n<edXML\r\n0\r\n\r\n", 400),
+        (b"6\r\n<edXML--0\r\n\r\n", 400),
+        (b"6\r\n<edXML\r\n0\r\nno trailer\r\n\r\n", 400),
+        (b"6\r\n<edXML\r\n", 408),
+    ],
+    ids=["size", "end", "trailer", "unfinished"],
+)
+def test_chunks_that_are_none_are_the_senders_fault(service: Service, chunks: bytes, status: int) -> None:
+    answer = answer_to(service, head_of(service, "Transfer-Encoding: chunked", "Connection: close"), chunks)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert b"application/problem+json" in answer
+
+
 def test_a_body_that_is_too_large_is_refused_before_it_is_sent(service: Service) -> None:
     head = (
         f"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {service.token}\r\n"

@@ -7,6 +7,7 @@ Nothing here waits or reaches beyond the folder it is given. Every agency and pe
 from __future__ import annotations
 
 import atexit
+import copy
 import functools
 import itertools
 import os
@@ -145,9 +146,16 @@ def small_exchange(home: Path, *, observer: StepObserver | None = None, **settin
     clock = SettableClock()
     program = build_program(settings_of(home, **settings), clock=clock, observer=observer)
     try:
-        yield SmallExchange(program, clock, template.authority, dict(template.keys))
+        yield SmallExchange(program, clock, _with_own_register(template.authority), dict(template.keys))
     finally:
         program.close()
+
+
+def _with_own_register(authority: DemonstrationAuthority) -> DemonstrationAuthority:
+    """The same authority, whose revocations from here on concern nobody else."""
+    own = copy.copy(authority)
+    own._register = copy.deepcopy(authority._register)
+    return own
 
 
 def settings_of(home: Path, **changes: object) -> Settings:

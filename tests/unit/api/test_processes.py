@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, cast
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 import pytest
 
 from api.config import CpuAffinity, load_settings
-from api.processes import GRACE_SECONDS, BoundWorker, PacedSocket, least_used, processors_to_share
+from api.processes import GRACE_SECONDS, HEAD_SECONDS, BoundWorker, PacedSocket, least_used, processors_to_share
 
 if TYPE_CHECKING:
     import socket
@@ -47,17 +49,42 @@ def test_a_process_goes_where_the_fewest_are_and_a_new_one_into_the_place_of_the
 
 @pytest.mark.parametrize(
     ("connections", "kept_alive", "silent", "accepts"),
-    [(0, 0, 0, True), (3, 0, 0, True), (4, 0, 0, False), (9, 5, 0, False), (9, 5, 1, True), (50, 50, 0, False)],
+    [(0, 0, 0, True), (3, 0, 0, True), (4, 0, 0, False), (9, 5, 0, False), (9, 5, 1, True), (50, 47, 0, False)],
 )
 def test_a_process_takes_connections_on_while_it_has_a_thread_for_them(
     connections: int, kept_alive: int, silent: int, *, accepts: bool
 ) -> None:
     worker = worker_of(threads=4, most_connections=50)
     worker.nr_conns = connections
-    worker.keepalived_conns.extend(range(kept_alive))
-    worker.pending_conns.extend(range(silent))
+    worker.keepalived_conns.extend(Connection(time.monotonic() + 15) for _ in range(kept_alive))
+    worker.pending_conns.extend(Connection(time.monotonic() + 15) for _ in range(silent))
     worker.wait_for_and_dispatch_events(0)
     assert worker._accepting is accepts
+
+
+def test_those_that_have_been_silent_longest_make_room_where_all_connections_are_taken() -> None:
+    worker = worker_of(threads=4, most_connections=8)
+    now = time.monotonic()
+    silent = [Connection(now + HEAD_SECONDS - ago) for ago in (9.0, 5.0, 0.5)]
+    kept_alive = [Connection(now + 15 - ago) for ago in (7.0, 0.5)]
+    worker.pending_conns.extend(silent)
+    worker.keepalived_conns.extend(kept_alive)
+    worker.nr_conns = 7
+    worker.wait_for_and_dispatch_events(0)
+    assert not any(each.closed for each in (*silent, *kept_alive)), "there was room"
+    worker.nr_conns = 8
+    worker.wait_for_and_dispatch_events(0)
+    assert [each.closed for each in (*silent, *kept_alive)] == [True, False, False, True, False]
+    assert (worker.nr_conns, len(worker.pending_conns), len(worker.keepalived_conns)) == (6, 2, 1)
+
+
+def test_connections_that_have_just_come_are_not_closed_for_others() -> None:
+    worker = worker_of(threads=4, most_connections=3)
+    silent = [Connection(time.monotonic() + HEAD_SECONDS - 0.5) for _ in range(3)]
+    worker.pending_conns.extend(silent)
+    worker.nr_conns = 3
+    worker.wait_for_and_dispatch_events(0)
+    assert not any(each.closed for each in silent)
 
 
 def test_a_process_that_is_being_stopped_takes_no_connections_on() -> None:
@@ -65,6 +92,18 @@ def test_a_process_that_is_being_stopped_takes_no_connections_on() -> None:
     worker.alive = False
     worker.wait_for_and_dispatch_events(0)
     assert worker._accepting is False
+
+
+@dataclass(eq=False)
+class Connection:
+    """A connection that waits until its time is over, as gunicorn has it."""
+
+    timeout: float
+    sock: object = None
+    closed: bool = False
+
+    def close(self) -> None:
+        self.closed = True
 
 
 class SlowSocket:
@@ -100,7 +139,7 @@ def read_all(paced: PacedSocket, times: int) -> int:
 
 def worker_of(*, threads: int, most_connections: int) -> BoundWorker:
     """A process as gunicorn has it before its loop, with a listener and a poller that take what they are told."""
-    settings = SimpleNamespace(threads=threads, worker_connections=most_connections, worker_tmp_dir=None)
+    settings = SimpleNamespace(threads=threads, keepalive=15, worker_connections=most_connections, worker_tmp_dir=None)
     worker = BoundWorker.__new__(BoundWorker)
     listener = SimpleNamespace(setblocking=lambda _: None)
     poller = SimpleNamespace(register=lambda *_: None, unregister=lambda *_: None, select=lambda _: [])

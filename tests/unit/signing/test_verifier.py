@@ -15,7 +15,6 @@ from keys.errors import NoTrustAnchorsError
 from keys.store import DigestAlgorithm
 from signing.parts import ElementPart, FilePart, Part
 from signing.report import Indication
-from signing.xades.chains import embedded_certificates
 from signing.xades.verifier import SignaturePresence, classify, verify
 from signing.xml import FileSource, ParsedXml, XmlLimits, parse
 from tests.support import signatures as made
@@ -318,9 +317,3 @@ def test_a_signature_is_present_even_when_it_is_wrong() -> None:
 
 def test_no_element_is_no_signature() -> None:
     assert classify(None) is SignaturePresence.ABSENT
-
-
-def test_embedded_certificates_have_the_signer_before_its_authorities() -> None:
-    leaf, root = signing_key().certificate, root_certificate()
-    document = parse(made.make(Recipe(key_info=made.x509_data(root, leaf))), XmlLimits())
-    assert embedded_certificates(document) == ((leaf, root),)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from api.cli.demo.tampering import damaged_object
 from api.client import Client
+from api.observability import READY_FREE_BYTES
 from edoc.archive.local import LocalObjectStore
 from edoc.database.errors import DatabaseError
 from edoc.directory.loader import KINDS
@@ -316,3 +319,16 @@ def test_where_there_is_no_exchange_nothing_is_started_and_one_line_says_so(
     result = edoc(command, "--home", str(tmp_path / "none"), code=2)
     assert result.stderr.count("\n") == 1
     assert "edoc init" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("free", "outcome", "code"),
+    [(READY_FREE_BYTES - 1, "bad", 1), (READY_FREE_BYTES, "warning", 0), (4 << 30, "good", 0)],
+)
+def test_the_doctor_finds_a_disk_bad_on_which_the_service_is_not_ready(
+    edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch, free: int, outcome: str, code: int
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
+    report = edoc.json("doctor", "--home", home, code=code)
+    assert next(each["outcome"] for each in report["checks"] if each["name"] == "disk") == outcome

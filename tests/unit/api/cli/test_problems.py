@@ -17,6 +17,7 @@ from api.cli.errors import ExitCode
 from api.cli.problems import describe, find_entry
 from api.client import ExchangeUnreachableError, RefusedByExchangeError
 from api.errors import ApiError
+from api.rest.remedies import REMEDIES
 from edoc.acceptance.errors import VerificationUnavailableError
 from edoc.access.errors import InvalidTokenError
 from edoc.errors import EdocError, ObjectCorruptError
@@ -90,3 +91,12 @@ def test_a_refusal_of_the_exchange_ends_with_its_code(status: int, kind: str, co
     assert problem.exit_code is code
     assert "Signature: no seal" in problem.what.en
     assert problem.remedy.en == "seal it"
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(403, "scope"), (404, "not-found"), (409, "conflict"), (413, "too-large")]
+)
+def test_what_helps_against_a_refusal_is_what_the_exchange_says(status: int, kind: str) -> None:
+    problem = describe(RefusedByExchangeError(status, kind, "title", "detail", {}))
+    assert problem is not None
+    assert (problem.remedy.vi, problem.remedy.en) == (REMEDIES[kind].vi, REMEDIES[kind].en)

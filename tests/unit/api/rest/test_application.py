@@ -253,3 +253,36 @@ def test_the_vendored_files_are_those_of_the_manifest() -> None:
         if path.is_file() and path.name != "manifest.json"
     }
     assert present == listed
+
+
+@pytest.mark.parametrize("form", LogFormat)
+def test_the_log_of_a_failure_holds_no_token_no_parameter_and_no_variable(
+    office: SmallExchange, tmp_path: Path, form: LogFormat
+) -> None:
+    stream, previous = io.StringIO(), structlog.get_config()
+    token = office.token(SENDER)
+    with office.exchange.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE access_token RENAME TO access_token_away")
+    try:
+        configure_log(settings_of(tmp_path, log_format=form), stream)
+        answer = office.client().get("/api/v1/inbox", headers={"Authorization": f"Bearer {token}"})
+    finally:
+        structlog.configure(**previous)
+    log = stream.getvalue()
+    assert answer.status_code >= 500
+    assert "request failed" in log
+    assert "no such table: access_token" in log
+    secret = token.rpartition("_")[2]
+    for told in (secret[:12], hashlib.sha256(token.encode()).hexdigest()[:12], "parameters: ("):
+        assert told not in log
+
+
+def test_readiness_tells_that_the_file_of_the_database_is_gone(office: SmallExchange) -> None:
+    file = office.program.settings.sqlite_file
+    assert file is not None
+    kept = file.rename(file.with_name("kept"))
+    status, found = checks(office)
+    kept.rename(file)
+    assert (status, found["database"][0]) == (503, False)
+    assert "put the right file back" in found["database"][1]
+    assert checks(office)[0] == 200

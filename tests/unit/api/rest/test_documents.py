@@ -412,3 +412,13 @@ def test_a_form_without_a_boundary_is_told_that_it_is_missing(sender: Desk, medi
     [error] = problem_of(sender.post("/documents", b"--x\r\n", media_type), 422, "invalid-request")["errors"]
     assert (error["field"], error["rule"]) == ("Content-Type", "boundary")
     assert "boundary" in error["reason"]
+
+
+def test_too_many_files_are_told_with_the_limits(office: SmallExchange, sender: Desk) -> None:
+    most = office.program.settings.max_attachments
+    parts: MultiDict[str, Any] = MultiDict([("metadata", json.dumps(METADATA))])
+    for number in range(most + 1):
+        parts.add("file", FileStorage(io.BytesIO(b"x"), f"{number}.txt"))
+    problem = problem_of(sender.post_form("/documents", parts), 413, "too-large")
+    assert f"at most {most} parts `file`" in problem["detail"]
+    assert stored(office) == (0, 0, 0)

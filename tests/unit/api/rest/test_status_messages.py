@@ -6,6 +6,8 @@ import hashlib
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 from api.rest import models
 from edoc.access.tokens import Scope
 from edoc.delivery.states import MAX_OTHER_REPORTS
@@ -124,3 +126,13 @@ def test_json_needs_a_seal_that_the_exchange_holds_and_the_scope(office: SmallEx
 def test_json_that_makes_no_sense_is_told_field_by_field(ward: Desk) -> None:
     problem = problem_of(ward.post_json("/status-messages", {"code": "three", "more": 1}), 422, "invalid-request")
     assert {each["field"] for each in problem["errors"]} == {"document", "code", "more"}
+
+
+@pytest.mark.parametrize("code", ["00", "07", "99"])
+def test_the_exchange_writes_no_state_that_no_list_knows(
+    office: SmallExchange, sender: Desk, ward: Desk, code: str
+) -> None:
+    told = {"document": sender.submit(office.letter()), "code": code}
+    [error] = problem_of(ward.post_json("/status-messages", told), 422, "invalid-request")["errors"]
+    assert (error["field"], error["rule"]) == ("code", "known")
+    assert "03" in error["remedy"]

@@ -202,3 +202,18 @@ def test_a_child_goes_on_with_connections_of_its_own(url: str) -> None:
     done = subprocess.run([sys.executable, "-c", program, url], capture_output=True, text=True, timeout=60, check=False)
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_nothing_is_written_into_a_file_that_is_no_longer_there(url: str, path: Path, *, replaced: bool) -> None:
+    engine = open_engine(url)
+    upgrade(engine)
+    path.rename(path.with_name("moved"))
+    if replaced:
+        path.touch()
+    with pytest.raises(UnsafeDatabaseError, match="replaced while" if replaced else "is gone"), write(engine):
+        pytest.fail("the block is not entered")
+    path.with_name("moved").rename(path)
+    with write(engine) as connection:
+        connection.execute(text("SELECT 1"))
+    engine.dispose()
