@@ -43,5 +43,9 @@ class ContainerError(SigningError):
     """An ASiC-E container breaks EN 319 162-1 or the limits set for reading one."""
 
 
+class ContainerLimitError(ContainerError):
+    """An ASiC-E container has more files than are read here; whoever reads more may find it good."""
+
+
 class TrustListError(SigningError):
     """A trust list cannot be read, or its signature is not the one expected."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, Final
 
-from signing.errors import ContainerError
+from signing.errors import ContainerError, ContainerLimitError
 from signing.xml import CHUNK_BYTES, ByteSource
 
 _LOCAL: Final = struct.Struct("<4s5H3I2H")
@@ -133,7 +133,7 @@ def read_entries(source: ByteSource, limits: ZipLimits) -> tuple[ZipEntry, ...]:
     """
     end, count, directory_size, directory_start = _read_end(source)
     if count > limits.max_entries:
-        raise ContainerError(f"the container has {count} members, more than {limits.max_entries}")
+        raise ContainerLimitError(f"the container has {count} members, more than {limits.max_entries}")
     if directory_start + directory_size != end:
         raise ContainerError("the container has bytes before its first member or after its directory")
     if directory_size > count * (_CENTRAL.size + limits.max_name_bytes + 1024):

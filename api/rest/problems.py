@@ -150,6 +150,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     ),
     signing.SignatureCreationError: _KEYS,
     signing.ContainerError: _FILE,
+    signing.ContainerLimitError: _FILE,
     signing.TrustListError: _kind(
         "trust-list",
         HTTPStatus.SERVICE_UNAVAILABLE,

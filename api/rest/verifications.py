@@ -32,6 +32,8 @@ blueprint = APIBlueprint(
 )
 ENDPOINT: Final = f"{blueprint.name}.verify"
 """The name of the route in the application, which has a limit of its own."""
+MOST_FILES: Final = 20_000
+"""In a container. More take memory, which the threads of a process share; who has its own takes `edoc verify`."""
 
 
 @blueprint.post(
@@ -55,7 +57,7 @@ def verify(query: VerificationQuery) -> Response:
     trust = replace(program().trust.audit_trust(now, query.at, _is_exchange_seal), aliases=aliases)
     limits = exchange().policy.limits
     with receive(request.stream, exchange().store, program().settings.max_verification_bytes) as incoming:
-        report = verify_file(incoming.source, "body", trust, time, limits=limits)
+        report = verify_file(incoming.source, "body", trust, time, limits=limits, most_files=MOST_FILES)
         return json_answer(_render(report, incoming, time.at))
 
 

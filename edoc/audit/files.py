@@ -15,12 +15,13 @@ from edoc.envelope.model import DocumentMessage
 from edoc.evidence.codec import NAMESPACE as EVIDENCE_NAMESPACE
 from edoc.evidence.model import Evidence
 from signing.asice import ContainerLimits, open_container
-from signing.errors import ContainerError, XmlError
+from signing.errors import ContainerError, ContainerLimitError, XmlError
 from signing.trust_list import NAMESPACE as TRUST_LIST_NAMESPACE
 from signing.xml import ByteSource, ParsedXml, parse
-from signing.zip import ZipLimits
+from signing.zip import MAX_MEMBERS, ZipLimits
 
 _ZIP_START: Final = b"PK"
+_NONE_OF_OURS: Final = "this is no file of the exchange, or it was damaged: get it again"
 _EDXML_ROOTS: Final = frozenset({"edXML", "Envelope"})
 EVIDENCE_BYTES: Final = 324 << 20
 """What the evidence, states, certificates and CRLs of an export may have together, beside the message and its files."""
@@ -51,11 +52,11 @@ def limits_for(size: int) -> MessageLimits:
     )
 
 
-def container_limits(limits: MessageLimits) -> ContainerLimits:
+def container_limits(limits: MessageLimits, most_files: int = MAX_MEMBERS) -> ContainerLimits:
     """What an export of the largest message may cost: the message, its files once more, and the evidence."""
     largest = max(limits.xml.max_bytes, limits.max_attachment_bytes)
     together = limits.xml.max_bytes + limits.max_total_attachment_bytes + EVIDENCE_BYTES
-    return ContainerLimits(ZipLimits(max_entry_bytes=largest, max_total_bytes=together))
+    return ContainerLimits(ZipLimits(most_files, max_entry_bytes=largest, max_total_bytes=together))
 
 
 def verify_file(
@@ -65,26 +66,37 @@ def verify_file(
     time: AuditTime,
     *,
     limits: MessageLimits | None = None,
+    most_files: int = MAX_MEMBERS,
     progress: Progress = no_progress,
 ) -> AuditReport:
     """Judge an export, a message, a piece of evidence or another signed XML file, by its bytes alone.
 
     Args:
         limits: those of the messages that the exchange accepts; without them those of :func:`limits_for`.
+        most_files: in a container; ten thousand take some 60 MB while they are judged.
 
     Raises nothing for a bad file: what is wrong with it is in the report.
     """
-    report = _judge(source, subject, trust, time, limits or limits_for(source.size), progress)
+    report = _judge(source, subject, trust, time, limits or limits_for(source.size), most_files, progress)
     return replace(report, checks=(*report.checks, *_identity_note(report, subject, trust)))
 
 
 def _judge(
-    source: ByteSource, subject: str, trust: AuditTrust, time: AuditTime, limits: MessageLimits, progress: Progress
+    source: ByteSource,
+    subject: str,
+    trust: AuditTrust,
+    time: AuditTime,
+    limits: MessageLimits,
+    most_files: int,
+    progress: Progress,
 ) -> AuditReport:
     if source.read(0, len(_ZIP_START)) == _ZIP_START:
         try:
-            with open_container(source, container_limits(limits)) as container:
+            with open_container(source, container_limits(limits, most_files)) as container:
                 return BundleAudit(container, trust, time, limits, progress).run()
+        except ContainerLimitError as error:
+            remedy = "judge it with `edoc verify`, which reads every export; if that refuses it too, it is none"
+            return _unreadable(FileKind.EXPORT, subject, str(error), remedy)
         except ContainerError as error:
             return _unreadable(FileKind.EXPORT, subject, str(error))
     try:
@@ -137,8 +149,7 @@ def _trust_list_check(subject: str) -> Check:
     return Check(CheckName.FORMAT, subject, Outcome.INDETERMINATE, reason, remedy)
 
 
-def _unreadable(kind: FileKind, subject: str, reason: str) -> AuditReport:
-    remedy = "this is no file of the exchange, or it was damaged: get it again"
+def _unreadable(kind: FileKind, subject: str, reason: str, remedy: str = _NONE_OF_OURS) -> AuditReport:
     return AuditReport(kind, (Check(CheckName.FORMAT, subject, Outcome.BAD, reason, remedy),))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from api.rest import verifications
 from api.trust import TRUST_LIST, TRUST_LIST_AUTHORITY
 from keys.memory import MemoryKey
 from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust_list
@@ -79,3 +82,19 @@ def test_the_service_knows_the_codes_of_its_own_directory(office: SmallExchange,
     found = sender.post("/verifications", office.seal(renamed, SENDER), "application/octet-stream").json
     senders = [each["outcome"] for each in found["checks"] if each["name"] == "message_sender"]
     assert (found["verdict"], senders) == ("good", ["good"])
+
+
+def test_a_container_of_more_files_than_are_judged_here_is_told_where_it_is(
+    ward: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verifications, "MOST_FILES", 20)
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("mimetype", "application/vnd.etsi.asic-e+zip")
+        for number in range(20):
+            archive.writestr(f"evidence/{number}.xml", "<a/>")
+    body = ward.post("/verifications", out.getvalue(), "application/octet-stream").get_json()
+    assert (body["kind"], body["verdict"]) == ("export", "bad")
+    [check] = body["checks"]
+    assert "21 members, more than 20" in check["reason"]
+    assert "edoc verify" in check["remedy"]
