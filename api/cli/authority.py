@@ -14,7 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.bootstrap import read_secret
+from api.cli.errors import usage_error
 from api.cli.files import replace_file
+from api.cli.language import Text
 from api.cli.options import new_password
 from api.trust import ANCHORS, CRLS, INTERMEDIATES, TRUST_LIST, TRUST_LIST_AUTHORITY, read_trust
 from keys.authority import DemonstrationAuthority, IssuedCertificate, Issuer, KeyAlgorithm
@@ -56,9 +58,14 @@ def open_authority(settings: Settings) -> DemonstrationAuthority:
     """The demonstration authority of the home folder.
 
     Raises:
-        KeysError, SecretFileError: there is none, or it cannot be opened.
+        CliError: there is none.
+        KeysError, SecretFileError: it cannot be opened.
     """
     folder = settings.home / FOLDER
+    if not (folder / PASSWORD_FILE).exists():
+        what = Text("chưa có cơ quan chứng thực dùng thử ở đây", "there is no demonstration authority here")
+        remedy = Text("chạy edoc keys init, hoặc chỉ thư mục bằng --home", "run edoc keys init, or name its --home")
+        raise usage_error("no_authority", what, remedy, str(folder))
     return DemonstrationAuthority.open(folder, read_secret(folder / PASSWORD_FILE))
 
 

@@ -209,3 +209,11 @@ def test_a_file_that_cannot_be_shown_is_named_in_plain_words(
     assert (error["code"], error["where"]) == ("certificate", str(path))
     assert "asn1" not in error["what"]
     assert ".p12" in error["remedy"]
+
+
+@pytest.mark.parametrize("command", [["list"], ["crl"], ["revoke", "1"]])
+def test_where_there_is_no_authority_it_is_told_how_to_make_one(edoc: Edoc, tmp_path: Path, command: list[str]) -> None:
+    told = edoc("keys", *command, "--home", str(tmp_path), code=2).stderr
+    assert "there is no demonstration authority here" in told or "chưa có cơ quan chứng thực" in told
+    assert "edoc keys init" in told
+    assert list(tmp_path.iterdir()) == []
