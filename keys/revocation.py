@@ -13,7 +13,8 @@ later revocation does not change an earlier verdict. Five rules keep that sound:
    back it keeps them (expiredCertsOnCRL, X.509 section 9.5.2.8; ETSI EN 319 102-1 asks for the same).
 4. A certificate is revoked from the second of its revocation date on.
 5. What was once revoked for good stays so: a CRL that lists it counts however old it is, and under whichever key of the
-   authority. A hold counts beyond nextUpdate too, until a newer CRL ends it.
+   authority. A hold counts beyond nextUpdate too, until a newer CRL under the same key, one that would still list the
+   certificate (rule 3), ends it.
 
 Apart from that, a revocation for some reasons casts doubt on what was signed before it, for whoever had the key then
 could write any time; and so does a hold while it lasts (:meth:`RevocationData.check_undoubted`). The invalidityDate of
@@ -27,6 +28,7 @@ accepts CRLs signed with SHA-1, knows neither rule 2 nor rule 3, and reads a CRL
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -44,6 +46,9 @@ EXPIRED_CERTIFICATES_ON_CRL = x509.ObjectIdentifier("2.5.29.60")
 
 MOMENT = timedelta(microseconds=1)
 """The resolution of time here: what lies just before or after a boundary."""
+
+MAX_REMEMBERED = 1 << 16
+"""How many findings about a certificate in a CRL are remembered."""
 
 _NOT_FOR_GOOD = frozenset({x509.ReasonFlags.certificate_hold.value, x509.ReasonFlags.remove_from_crl.value})
 _CASTS_NO_DOUBT = _NOT_FOR_GOOD | {
@@ -84,10 +89,6 @@ class _Crl:
         """What grows from one CRL of an authority to its next."""
         return self.this_update, self.number
 
-    def entry(self, certificate: x509.Certificate) -> x509.RevokedCertificate | None:
-        """What it lists of the certificate."""
-        return self.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-
 
 class RevocationData:
     """A set of CRLs, of any issuers and ages, in any order. Does not change; safe to share between threads."""
@@ -104,6 +105,7 @@ class RevocationData:
             if facts is not None:
                 self._by_issuer.setdefault(crl.issuer, []).append(facts)
         self._genuine: dict[tuple[int, bytes], bool] = {}
+        self._entries: dict[tuple[int, int], x509.RevokedCertificate | None] = {}
 
     def check(
         self,
@@ -125,19 +127,31 @@ class RevocationData:
             CertificateRevokedError: it had been revoked by then.
             RevocationUnknownError: no CRL at hand can tell.
         """
-        trusted = self._trusted(certificate, issuer)
-        final = self._final_entries(certificate, (issuer, *namesakes))
-        telling = [entry for facts in _telling(trusted, at) if (entry := facts.entry(certificate)) is not None]
+        keys = tuple(dict.fromkeys((issuer, *namesakes)))
+        trusted, *of_others = (self._trusted(certificate, key) for key in keys)
+        final = self._final_entries(certificate, keys)
+        telling = [
+            entry
+            for crls in (trusted, *of_others)
+            for facts in _telling(crls, at)
+            if (entry := self._entry(facts, certificate)) is not None
+        ]
         for entries in (final, telling):  # a hold that another CRL has made final is final
             by_then = [entry for entry in entries if entry.revocation_date_utc <= at]
             if by_then:
-                is_held = any(_is_hold(facts.entry(certificate)) for facts in _newest(trusted))
+                is_held = any(self._hold(crls, certificate) for crls in (trusted, *of_others))
                 raise _revoked(certificate, min(by_then, key=_revocation_date), has_ended=not is_held)
         deciding = _deciding(trusted, at)
         if not deciding:
             raise RevocationUnknownError(_why_unknown(certificate, trusted, at))
-        until = min([*_ends(trusted, at), *(entry.revocation_date_utc - MOMENT for entry in (*final, *telling))])
-        return NotRevoked(_enough(deciding), valid_from=max(_starts(trusted, at)), valid_until=until)
+        until = min(
+            [
+                *_ends([*trusted, *itertools.chain(*of_others)], at),
+                *(entry.revocation_date_utc - MOMENT for entry in (*final, *telling)),
+            ]
+        )
+        since = max(_starts([*trusted, *itertools.chain(*of_others)], at))
+        return NotRevoked(_enough(deciding), valid_from=since, valid_until=until)
 
     def is_silent_about(
         self, certificate: x509.Certificate, issuer: x509.Certificate, *, namesakes: Sequence[x509.Certificate] = ()
@@ -187,15 +201,24 @@ class RevocationData:
         for entry in self._final_entries(certificate, issuers):
             if entry.revocation_date_utc <= as_of and _reason(entry) not in _CASTS_NO_DOUBT:
                 raise _revoked(certificate, entry)
-        known = [
-            facts
-            for facts in self._by_issuer.get(certificate.issuer, [])
-            if facts.this_update <= as_of and _in_scope(facts, certificate) and self._is_of(issuers, facts)
-        ]
-        for facts in _newest(known):
-            listed = facts.entry(certificate)
-            if listed is not None and _is_hold(listed):
-                raise _revoked(certificate, listed)
+        for issuer in issuers:
+            known = [facts for facts in self._trusted(certificate, issuer) if facts.this_update <= as_of]
+            if held := self._hold(known, certificate):
+                raise _revoked(certificate, held)
+
+    def _hold(self, crls: list[_Crl], certificate: x509.Certificate) -> x509.RevokedCertificate | None:
+        """The hold of which the newest of the CRLs, all under one key, tells."""
+        entries = (self._entry(facts, certificate) for facts in _newest(crls))
+        return next((entry for entry in entries if _is_hold(entry)), None)
+
+    def _entry(self, facts: _Crl, certificate: x509.Certificate) -> x509.RevokedCertificate | None:
+        """What a CRL lists of the certificate; remembered, since it is looked for from the first entry on."""
+        key = (id(facts), certificate.serial_number)
+        if key not in self._entries:
+            if len(self._entries) >= MAX_REMEMBERED:
+                self._entries.clear()
+            self._entries[key] = facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+        return self._entries[key]
 
     def _final_entries(
         self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]
@@ -204,9 +227,9 @@ class RevocationData:
         return [
             entry
             for facts in self._by_issuer.get(certificate.issuer, [])
-            if (entry := facts.entry(certificate)) is not None
+            if self._is_of(issuers, facts)  # before the search: forged ones may be large
+            and (entry := self._entry(facts, certificate)) is not None
             and _reason(entry) not in _NOT_FOR_GOOD
-            and self._is_of(issuers, facts)
         ]
 
     def _is_of(self, issuers: Sequence[x509.Certificate], facts: _Crl) -> bool:

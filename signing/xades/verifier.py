@@ -260,8 +260,9 @@ def _check_roles(document: ParsedXml, signature: ParsedSignature) -> None:
 def _identify_signing_certificate(signature: ParsedSignature) -> KeyCertificate:
     """The certificate that the signed properties name; without them the likely one, which nothing vouches for."""
     if signature.properties is None:
-        likely = signer_first([each.certificate for each in signature.certificates])[0]
-        return next(each for each in signature.certificates if each.certificate is likely)
+        order = signer_first([each.certificate for each in signature.certificates])
+        likely = sorted(signature.certificates, key=lambda each: order.index(each.certificate))
+        return next((each for each in likely if _fits(signature, each)), likely[0])
     named = signature.properties.signing_certificate
     for certificate in signature.certificates:
         if certificate.digest(named.algorithm) == named.digest:
@@ -271,6 +272,17 @@ def _identify_signing_certificate(signature: ParsedSignature) -> KeyCertificate:
         "none of the certificates in KeyInfo is the one that the signed properties name",
         "send the signing certificate in KeyInfo as it was signed",
     )
+
+
+def _fits(signature: ParsedSignature, signer: KeyCertificate) -> bool:
+    """Whether the signature value is of the certificate's key. Only strong keys are tried: others may cost much."""
+    try:
+        _check_key_fits(signature, signer)
+        _accept_strength(signer)
+        _check_value(signature, signer)
+    except VerificationError:
+        return False
+    return True
 
 
 def _check_key_fits(signature: ParsedSignature, signer: KeyCertificate) -> None:

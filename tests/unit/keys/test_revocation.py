@@ -87,6 +87,54 @@ def test_a_hold_casts_doubt_until_a_newer_crl_ends_it(pki: Pki) -> None:
         RevocationData([held, lifted]).check_undoubted(seal, issuers, NOW - 3 * DAY)
 
 
+def test_a_hold_is_ended_only_by_a_crl_that_could_tell(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    entries = [revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)]
+    held = pki.crl(this_update=NOW - 5 * DAY, entries=entries)
+    renewed = pki.authority(f"{pki.name} issuing CA", issuer=pki.root, key=private_key("P-256", 77), path_length=0)
+    issuers = [pki.issuing.certificate, renewed.certificate]
+    under_another_key = pki.crl(renewed, this_update=NOW - DAY, entries=[])
+    after_expiry = pki.crl(this_update=seal.not_valid_after_utc + DAY, next_update=NOW + 9 * YEAR, entries=[])
+    for other, as_of in ((under_another_key, NOW), (after_expiry, seal.not_valid_after_utc + 2 * DAY)):
+        with pytest.raises(CertificateRevokedError) as caught:
+            RevocationData([held, other]).check_undoubted(seal, issuers, as_of)
+        assert caught.value.on_hold
+
+
+def test_a_hold_under_another_key_of_the_authority_is_heeded_too(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    renewed = pki.authority(f"{pki.name} issuing CA", issuer=pki.root, key=private_key("P-256", 77), path_length=0)
+    held = pki.crl(renewed, entries=[revoked_entry(seal.serial_number, NOW - 6 * DAY, HOLD)])
+    data, issuer = RevocationData([pki.crl(), held]), pki.issuing.certificate
+    with pytest.raises(CertificateRevokedError) as caught:
+        data.check(seal, issuer, NOW, namesakes=[renewed.certificate])
+    assert caught.value.on_hold
+    with pytest.raises(CertificateRevokedError):
+        data.check_undoubted(seal, [issuer, renewed.certificate], NOW)
+
+
+def test_a_forged_crl_is_not_searched_and_a_true_one_once(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    seal, issuer = pki.seal().certificate, pki.issuing.certificate
+    data = RevocationData([pki.crl(), pki.crl(signer=private_key("P-256", 99))])
+    searched: list[int] = []
+
+    class Counted:
+        def __init__(self, crl: x509.CertificateRevocationList) -> None:
+            self.crl = crl
+
+        def __getattr__(self, name: str) -> object:
+            if name == "get_revoked_certificate_by_serial_number":
+                searched.append(id(self.crl))
+            return getattr(self.crl, name)
+
+    for facts in data._by_issuer[issuer.subject]:
+        object.__setattr__(facts, "crl", Counted(facts.crl))
+    for _ in range(3):
+        data.check(seal, issuer, NOW)
+        data.check_undoubted(seal, [issuer], NOW)
+    assert len(searched) == 1
+
+
 def test_what_was_revoked_for_good_stays_so_when_its_crl_is_no_longer_fresh(pki: Pki) -> None:
     seal, lost = pki.seal().certificate, x509.ReasonFlags.key_compromise
     entry = revoked_entry(seal.serial_number, NOW - 6 * DAY, lost)

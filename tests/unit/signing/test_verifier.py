@@ -110,6 +110,9 @@ RIGHT = {
     "the signing certificate last, and nothing names it": replace(
         made.WHOLE_PLAIN, key_info=made.x509_data(root_certificate(), signing_key().certificate)
     ),
+    "the signing certificate beside another, and nothing names it": replace(
+        made.WHOLE_PLAIN, key_info=made.x509_data(signing_key("P-256", 1).certificate, signing_key().certificate)
+    ),
 }
 
 
