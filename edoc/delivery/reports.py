@@ -14,7 +14,7 @@ from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
 from edoc.database.tables import DeliveryRow, DocumentRow, EvidenceRow, MessageRow, StatusReportRow
 from edoc.delivery.errors import DeliveryError, UnknownDeliveryError
-from edoc.delivery.states import REPEATABLE, TAKE_BACK, ReporterRole, advance, check_room, replay
+from edoc.delivery.states import REPEATABLE, ReporterRole, advance, check_room, replay, role_of
 from edoc.directory.model import Agency
 from edoc.envelope.model import ReaderWarning, StatusMessage
 from edoc.events import EventType, add_event
@@ -46,8 +46,8 @@ class VerifiedStatus:
 
     @property
     def role(self) -> ReporterRole:
-        """The reporter's side: a take-back is asked by the sender, all else comes from the recipient."""
-        return ReporterRole.SENDER if self.message.status_code == TAKE_BACK else ReporterRole.RECIPIENT
+        """The reporter's side."""
+        return role_of(self.message.status_code)
 
     @property
     def sender_id(self) -> int:
@@ -126,7 +126,7 @@ class AcceptStatus:
             return Settled(find_receipt(connection, self._exchange.store, repeated[0].sha256))
         try:
             check_room((each.code for each in reports), code)
-            state = advance(replay((each.code, self._role_of(each.reporter_id)) for each in reports), code, status.role)
+            state = advance(replay((each.code, role_of(each.code)) for each in reports), code, status.role)
         except DeliveryError as error:
             return Failed(error)
         if code in REPEATABLE:
@@ -139,9 +139,6 @@ class AcceptStatus:
         )
         self._found = _Found(delivery_id, document_pk, state.shown, occasion, previous)
         return Ready()
-
-    def _role_of(self, reporter_id: int) -> ReporterRole:
-        return ReporterRole.RECIPIENT if reporter_id == self._status.recipient_id else ReporterRole.SENDER
 
     def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> Receipt:
         """Add the report, its evidence and event, and move the delivery."""
@@ -244,7 +241,7 @@ _DELIVERY = (
 )
 _DELIVERY_LOCKED = _DELIVERY.with_for_update(of=DeliveryRow)
 _HISTORY = (
-    select(StatusReportRow.code, StatusReportRow.reporter_id, StatusReportRow.occasion, MessageRow.sha256)
+    select(StatusReportRow.code, StatusReportRow.occasion, MessageRow.sha256)
     .join(MessageRow, MessageRow.id == StatusReportRow.message_id)
     .where(StatusReportRow.delivery_id == bindparam("delivery"))
     .order_by(StatusReportRow.id)

@@ -43,6 +43,14 @@ class ReporterRole(Enum):
     RECIPIENT = "recipient"
 
 
+def role_of(code: str) -> ReporterRole:
+    """The side that a report of the code comes from: the sender asks to take back, all else is the recipient's.
+
+    So it holds as well where one agency is both, whose letter has itself among the recipients.
+    """
+    return ReporterRole.SENDER if code == TAKE_BACK else ReporterRole.RECIPIENT
+
+
 @dataclass(frozen=True)
 class DeliveryState:
     """Where a delivery stands."""

@@ -198,6 +198,21 @@ def test_a_sender_asks_back_and_the_recipient_agrees(small: SmallExchange) -> No
     assert state(small, pk) == "15"
 
 
+@pytest.mark.parametrize(("answer", "shown"), [("15", "15"), ("16", "03"), ("04", "13"), ("06", "13")])
+def test_an_agency_among_its_own_recipients_goes_on_after_it_asked_back(
+    small: SmallExchange, answer: str, shown: str
+) -> None:
+    own = letter(to=(OFFICE, WARD))
+    pk = small.submit(own).document_pk
+    small.hand_over(pk, OFFICE)
+    assert small.work() > 0
+    small.submit(status("03", own, reporter=OFFICE))
+    small.submit(status("13", own, reporter=OFFICE, description="Gửi nhầm"))
+    small.submit(status(answer, own, reporter=OFFICE, description="Lý do"))
+    states = {each.recipient_code: each.state for each in small.view(pk, OFFICE).deliveries}
+    assert states == {OFFICE: shown, WARD: "consigned"}
+
+
 def test_nobody_else_sees_a_document(small: SmallExchange) -> None:
     pk = small.submit(letter(to=(WARD,))).document_pk
     for code in (OTHER_WARD, HOME_AFFAIRS):
