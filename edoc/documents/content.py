@@ -14,6 +14,7 @@ from edoc.access.tokens import Principal, Scope
 from edoc.delivery.handover import HandOver
 from edoc.documents.views import AttachmentView, DocumentView, Perspective
 from edoc.envelope.codec import decode
+from edoc.envelope.limits import limits_of_archived
 from edoc.envelope.model import DocumentMessage
 from edoc.errors import MessageError, ObjectCorruptError
 from edoc.exchange import Exchange
@@ -98,9 +99,9 @@ def message_source(exchange: Exchange, document: DocumentView) -> ByteSource:
 
 
 def _read_out_of_message(exchange: Exchange, document: DocumentView, attachment: AttachmentView) -> bytes:
+    limits = limits_of_archived()
     try:
-        parsed = parse(message_source(exchange, document), exchange.policy.limits.xml)
-        message = decode(parsed, exchange.policy.limits).message
+        message = decode(parse(message_source(exchange, document), limits.xml), limits).message
     except (XmlError, MessageError) as error:
         raise ObjectCorruptError(f"object {document.message_sha256} is not what was archived: {error}") from error
     if isinstance(message, DocumentMessage):

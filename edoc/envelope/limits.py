@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Final
 
 from signing.xml import XmlLimits
+
+MOST_RECIPIENTS: Final = 1000
+MOST_ATTACHMENTS: Final = 1000
+MOST_BYTES: Final = 2 << 30
+"""The most that any exchange may be set to accept: of a message, or of its files together, decoded."""
 
 
 @dataclass(frozen=True)
@@ -26,3 +32,20 @@ class MessageLimits:
     """Of a file that came as a ZIP, packed and unpacked; the packed bytes are held in memory."""
     length_tolerance: int = 4
     """A text may be this many times longer than the format allows; then it is refused."""
+
+
+def limits_of_archived() -> MessageLimits:
+    """The limits of an exchange that reads its own archive.
+
+    What is there was accepted, under the limits of that day, and must stay readable when the operator lowers them: so
+    these allow whatever any exchange may be set to accept.
+    """
+    usual = MessageLimits()
+    return replace(
+        usual,
+        xml=replace(usual.xml, max_bytes=MOST_BYTES),
+        max_recipients=MOST_RECIPIENTS,
+        max_attachments=MOST_ATTACHMENTS,
+        max_attachment_bytes=MOST_BYTES,
+        max_total_attachment_bytes=MOST_BYTES,
+    )

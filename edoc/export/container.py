@@ -166,12 +166,12 @@ def _trust_files(
     exchange: Exchange, document: DocumentView, evidence: Sequence[EvidenceView], statuses: Sequence[StatusView]
 ) -> Iterator[ContainerFile]:
     """The certificates and CRLs of all paths."""
-    paths, limits = Paths(exchange.validator()), exchange.policy.limits
-    paths.add_message(message_source(exchange, document), limits, document.accepted_at)
+    paths = Paths(exchange.validator())
+    paths.add_message(message_source(exchange, document), document.accepted_at)
     for each in evidence:
         paths.add_evidence(_read_evidence(exchange, each), each.issued_at)
     for status in statuses:
-        paths.add_message(_read_status(exchange, status), limits, status.received_at)
+        paths.add_message(_read_status(exchange, status), status.received_at)
     for name, der in paths.certificates:
         yield ContainerFile(f"{layout.CERTIFICATES}{name}.cer", layout.CERTIFICATE_TYPE, _Bytes(der))
     for name, der in paths.crls:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from lxml import etree
 
 from edoc.envelope.codec import decode
-from edoc.envelope.limits import MessageLimits
+from edoc.envelope.limits import limits_of_archived
 from edoc.errors import MessageError
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.errors import EvidenceFormatError
@@ -51,11 +51,12 @@ class Paths:
         """The same of the CRLs."""
         return sorted(self._crls.items())
 
-    def add_message(self, source: ByteSource | bytes, limits: MessageLimits, at: datetime) -> None:
-        """Add the paths of the seals at the header's place of a message, as they were at ``at``."""
+    def add_message(self, source: ByteSource | bytes, at: datetime) -> None:
+        """Add the paths of the seals at the header's place of an archived message, as they were at ``at``."""
+        limits = limits_of_archived()
         try:
             signatures = decode(parse(source, limits.xml), limits).signatures
-        except (XmlError, MessageError):  # taken on under other limits; its seals are still judged by the reader
+        except (XmlError, MessageError):  # altered since; its seals are still judged by the reader
             return
         for signature in signatures:
             self._add(signature, at)

@@ -21,6 +21,7 @@ from edoc.audit.carried import CERTIFICATE_LIMITS, CRL_LIMITS
 from edoc.audit.files import MOST_ATTACHMENTS, MOST_RECIPIENTS
 from edoc.audit.model import Outcome
 from edoc.delivery.states import MAX_REPORTS
+from edoc.documents.content import open_attachment
 from edoc.envelope.limits import MessageLimits
 from edoc.errors import ObjectNotFoundError
 from edoc.export import layout
@@ -28,9 +29,10 @@ from edoc.export.container import MAX_STATUS_BYTES
 from edoc.export.paths import Paths
 from keys.certificates import check_readable
 from keys.errors import CertificateFormatError
+from signing.xml import XmlLimits
 from signing.zip import MAX_MEMBERS, ZipLimits
 from tests.support.pki import NOW, YEAR, private_key
-from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
+from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, attachment, letter, status
 
 HEADER_END = b"</edXML:edXMLHeader>"
 TRACES_END = b"</edXML:TraceHeaderList>"
@@ -120,14 +122,13 @@ def test_of_key_info_only_the_path_of_the_signer_is_exported(small: SmallExchang
 
 def test_a_seal_whose_path_does_not_hold_now_adds_nothing(small: SmallExchange) -> None:
     paths, data = Paths(small.exchange.validator()), small.sealed(letter())
-    limits = MessageLimits()
-    paths.add_message(data, limits, NOW - 10 * YEAR)
-    paths.add_message(b"<x", limits, NOW)
-    paths.add_message(b"<x/>", limits, NOW)
-    paths.add_message(before(data, b"</ds:SignatureValue>", b"!"), limits, NOW)
+    paths.add_message(data, NOW - 10 * YEAR)
+    paths.add_message(b"<x", NOW)
+    paths.add_message(b"<x/>", NOW)
+    paths.add_message(before(data, b"</ds:SignatureValue>", b"!"), NOW)
     paths.add_evidence(b"<x/>", NOW)
     assert (paths.certificates, paths.crls) == ([], [])
-    paths.add_message(data, limits, NOW)
+    paths.add_message(data, NOW)
     assert (len(paths.certificates), len(paths.crls)) == (3, 2)
 
 
@@ -150,6 +151,30 @@ def test_a_large_status_of_the_archive_is_exported(small: SmallExchange) -> None
 
 def test_what_is_taken_on_as_a_status_can_always_be_read_out_of_an_export() -> None:
     assert MessageLimits().max_status_bytes <= MAX_STATUS_BYTES
+
+
+@pytest.mark.parametrize("object_bytes", [0, 1 << 20])
+def test_a_letter_is_read_and_exported_as_before_after_every_limit_was_lowered(
+    small: SmallExchange, object_bytes: int
+) -> None:
+    policy = replace(small.exchange.policy, attachment_object_bytes=object_bytes)
+    small.exchange = replace(small.exchange, policy=policy)
+    files = tuple(replace(attachment(bytes(2000), f"{each}.bin"), content_id=each) for each in ("att-1", "att-2"))
+    pk, at = small.submit(letter(to=(WARD, OTHER_WARD), attachments=files)).document_pk, small.clock()
+    before_that = small.export(pk, OFFICE, at)
+    lowered = MessageLimits(
+        xml=XmlLimits(max_bytes=100),
+        max_recipients=1,
+        max_attachments=1,
+        max_attachment_bytes=100,
+        max_total_attachment_bytes=100,
+    )
+    small.exchange = replace(small.exchange, policy=replace(policy, limits=lowered))
+    view = small.view(pk, WARD)
+    for each in view.attachments:
+        with open_attachment(small.exchange, view, each) as stream:
+            assert stream.read() == bytes(2000)
+    assert small.export(pk, OFFICE, at) == before_that
 
 
 class _Read(bytes):
