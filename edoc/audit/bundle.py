@@ -10,6 +10,7 @@ so: that time is as good as the exchange's word until a time-stamp says it too.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -42,7 +43,7 @@ from edoc.envelope.limits import MessageLimits
 from edoc.envelope.model import DocumentMessage, StatusMessage
 from edoc.evidence.codec import parse_evidence
 from edoc.evidence.errors import EvidenceFormatError
-from edoc.evidence.model import EvidenceType, MessageKind
+from edoc.evidence.model import EvidenceType, MessageKind, Party
 from edoc.export import layout
 from keys.store import DigestAlgorithm
 from keys.trust import PathValidator
@@ -61,6 +62,7 @@ _GET_WHOLE = "get the export again from the exchange; an export in which a file 
 _REFERENCES = f"{{{DS}}}SignedInfo/{{{DS}}}Reference"
 _ACCEPTANCE_ITSELF = frozenset({CheckName.EVIDENCE_MESSAGE, CheckName.EVIDENCE_SENDER})
 """Where one of these is in doubt, it is in doubt whether the acceptance is that of the letter."""
+_NUMBERED = re.compile(r"[a-z]+/([0-9]{3,9})-")
 _MOST_NAMED = 3
 """Missing files that the seal's finding names; each has a finding of its own."""
 _OUTSIDE_RULE = "reference.external_uri"
@@ -105,6 +107,8 @@ class BundleAudit:
         letter = self._check_message(about)
         self._parties = Parties.of(evidence, acceptance)
         self._check_chain(evidence, acceptance)
+        for each in evidence:
+            self._check_name(each.name, _evidence_name(each))
         self._check_statements(evidence, about, letter)
         self._check_statuses(evidence, letter)
         self._check_members()
@@ -245,10 +249,11 @@ class BundleAudit:
         return any(each.name is name and each.outcome is not Outcome.GOOD for each in self._found.checks)
 
     def _check_attachments(self, message: DocumentMessage) -> None:
-        exported = {layout.attachment_position(each.name): each for each in self._members(layout.ATTACHMENTS)}
+        """Each file is there once, under the one name that the message and the place in it give; nothing else is."""
+        exported = {each.name: each for each in self._members(layout.ATTACHMENTS)}
         for position, attachment in enumerate(message.attachments):
-            member = exported.pop(position, None)
-            subject = member.name if member else attachment.attachment_name
+            subject = layout.attachment_name(position, attachment.attachment_name)
+            member = exported.pop(subject, None)
             self._progress(subject)
             self._found.add(
                 CheckName.ATTACHMENT,
@@ -259,8 +264,8 @@ class BundleAudit:
                 if member
                 else "it is missing from the container: the sealed message has this file, the export has not",
             )
-        for member in exported.values():
-            self._found.add(CheckName.ATTACHMENT, member.name, False, "", "the sealed message has no such file")
+        for name in exported:
+            self._found.add(CheckName.ATTACHMENT, name, False, "", "the sealed message has no file of this name there")
 
     def _check_chain(self, evidence: list[ReadEvidence], acceptance: ReadEvidence | None) -> None:
         """Every piece names a message of this export, and every one but the first names one before it."""
@@ -333,9 +338,15 @@ class BundleAudit:
         }
         message = letter.decoded.message if letter is not None and letter.decoded is not None else None
         document_id = message.document_id if isinstance(message, DocumentMessage) else None
+        seen: dict[str, str] = {}
         for member in self._members(layout.STATUS):
             self._progress(member.name)
-            self._check_status(member, accepted.get(_sha256(member)), document_id)
+            digest = _sha256(member)
+            first = seen.setdefault(digest, member.name)
+            if first != member.name:
+                self._found.add(CheckName.STATUS_LINK, member.name, False, "", f"it is {first} once more")
+                continue
+            self._check_status(member, accepted.get(digest), document_id)
 
     def _check_status(self, member: Member, accepted: ReadEvidence | None, document_id: str | None) -> None:
         if accepted is None:
@@ -360,12 +371,19 @@ class BundleAudit:
         )
         if not isinstance(status, StatusMessage):
             return
+        if accepted is not None:
+            self._check_name(member.name, _status_name(member.name, status, accepted.evidence.sender))
         stated = tuple(check_status(proven, status, self._parties, self._trust.codes)) if proven else ()
         self._found.checks.extend(stated)
         if is_linked and judged.facts and all(each.outcome is Outcome.GOOD for each in stated):
             who = proven.evidence.sender.code if proven else normalized_code(status.sender.organ_id)
             by = " (reported by the exchange)" if judged.is_by_exchange else ""
             self._found.facts.append(Fact("status", f"{status.status_code} {who} {status.timestamp.isoformat()}{by}"))
+
+    def _check_name(self, name: str, given: str) -> None:
+        """A file bears the name that its content gives with the number that its name tells."""
+        if name != given:
+            self._found.add(CheckName.FILE_NAME, name, False, "", f"by what is in it, its name would be {given}")
 
     def _check_members(self) -> None:
         folders = (layout.ATTACHMENTS, layout.EVIDENCE, layout.STATUS, layout.CERTIFICATES, layout.CRLS)
@@ -381,6 +399,28 @@ class BundleAudit:
             f"all {len(self._container.members)} files have their place",
             f"files that have no place in an export: {', '.join(strangers)}",
         )
+
+
+def _evidence_name(each: ReadEvidence) -> str:
+    """The name that the exchange gives to a piece of evidence."""
+    evidence = each.evidence
+    party: Party | None = None
+    if evidence.type is EvidenceType.CONTENT_HANDOVER:
+        party = next(iter(evidence.recipients), None)
+    elif evidence.message_kind is MessageKind.STATUS:
+        party = evidence.sender
+    return layout.evidence_name(_number(each.name), evidence.type.value, party.code if party else None)
+
+
+def _status_name(name: str, status: StatusMessage, reporter: Party) -> str:
+    """The name that the exchange gives to a status, by its own code of the agency."""
+    return layout.status_name(_number(name), status.status_code, reporter.code)
+
+
+def _number(name: str) -> int:
+    """The number that the name of a piece of evidence or of a status tells; 0 where it tells none."""
+    numbered = _NUMBERED.match(name)
+    return int(numbered[1]) if numbered else 0
 
 
 def _is_file(name: str) -> bool:

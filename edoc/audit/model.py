@@ -46,6 +46,8 @@ class CheckName(Enum):
     """The file is what it claims to be, within the limits."""
     PRESENCE = "presence"
     """A file that a seal of the container names is in it; told only of one that is not."""
+    FILE_NAME = "file_name"
+    """A file of an export bears the name that its content gives; told only of one that does not."""
     CONTAINER_SEAL = "container_seal"
     """The exchange's seal over all files of the export."""
     MESSAGE_SEAL = "message_seal"

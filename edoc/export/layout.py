@@ -39,12 +39,6 @@ def attachment_name(position: int, name: str) -> str:
     return f"{ATTACHMENTS}{position + 1:02d}-{_shortened(safe)}"
 
 
-def attachment_position(name: str) -> int:
-    """The position (from 0) that the name of an exported attachment tells; -1 where it tells none."""
-    digits = name.removeprefix(ATTACHMENTS).partition("-")[0]
-    return int(digits) - 1 if digits.isascii() and digits.isdigit() else -1
-
-
 def evidence_name(number: int, event: str, agency_code: str | None) -> str:
     """The name of the ``number``-th piece of evidence (from 1)."""
     return f"{EVIDENCE}{number:03d}-{event}{_suffix(agency_code)}.xml"

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import pytest
 from cryptography import x509
@@ -16,6 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from edoc.access.tokens import Scope
 from edoc.audit.files import EVIDENCE_BYTES, container_limits, limits_for, verify_file
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, FileKind, Outcome
 from edoc.audit.remedies import OF_SEALS
@@ -25,6 +27,7 @@ from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Party
 from edoc.export import layout
+from edoc.export.container import export_document
 from edoc.sealing import seal_message
 from keys.certificates import CertificateRole
 from keys.memory import MemoryKey
@@ -35,7 +38,16 @@ from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust
 from signing.xml import MemorySource, XmlLimits
 from signing.zip import ZipLimits
 from tests.support.pki import DAY, NOW, YEAR, Pki, role_policy
-from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, letter, status
+from tests.support.services import (
+    HOME_AFFAIRS,
+    OFFICE,
+    OTHER_WARD,
+    WARD,
+    SmallExchange,
+    attachment,
+    letter,
+    status,
+)
 
 Files = dict[str, bytes]
 Change = Callable[[Files, SmallExchange], None]
@@ -88,7 +100,7 @@ def test_a_good_export_is_good_in_every_check(small: SmallExchange, export: byte
     report = small.audit(export)
     assert (report.kind, report.verdict, bad(report)) == (FileKind.EXPORT, Outcome.GOOD, set())
     seen = {check.name for check in report.checks}
-    assert seen == set(CheckName) - {CheckName.FORMAT, CheckName.PRESENCE}
+    assert seen == set(CheckName) - {CheckName.FORMAT, CheckName.PRESENCE, CheckName.FILE_NAME}
     facts = [(fact.name, fact.value[:5]) for fact in report.facts if fact.name == "status"]
     assert facts == [("status", "01 H2"), ("status", "03 H2"), ("status", "02 H2")]
 
@@ -237,6 +249,85 @@ def test_each_fault_is_found_even_under_the_exchanges_own_seal(
     assert found in bad(report)
 
 
+@pytest.mark.parametrize("comes_first", [True, False])
+@pytest.mark.parametrize("name", ["1-cong-van.pdf", "001-x.pdf", "01-x.pdf", "01-x/evil.pdf", "01-cong-van.pdf ", "x"])
+def test_no_other_file_stands_in_the_place_of_an_attachment(
+    small: SmallExchange, export: bytes, name: str, comes_first: bool
+) -> None:
+    files = unpacked(export)
+    added = {f"{layout.ATTACHMENTS}{name}": b"%PDF-1.7 another decision"}
+    report = small.audit(packed({**added, **files} if comes_first else {**files, **added}, small))
+    (wrong,) = (each for each in report.checks if each.outcome is Outcome.BAD)
+    assert (wrong.name, wrong.subject) == (CheckName.ATTACHMENT, f"{layout.ATTACHMENTS}{name}")
+
+
+def test_an_attachment_under_another_name_than_the_message_gives_is_bad(small: SmallExchange, export: bytes) -> None:
+    files = unpacked(export)
+    files["attachments/01-quyet-dinh.pdf"] = files.pop("attachments/01-cong-van.pdf")
+    assert bad(small.audit(packed(files, small))) == {CheckName.ATTACHMENT}
+
+
+def test_a_status_is_there_once(small: SmallExchange, export: bytes) -> None:
+    files = unpacked(export)
+    name = name_of(files, "status/002")
+    files[name.replace("002", "004")] = files[name]
+    report = small.audit(packed(files, small))
+    (wrong,) = (each for each in report.checks if each.outcome is Outcome.BAD)
+    assert (wrong.name, wrong.reason) == (CheckName.STATUS_LINK, f"it is {name} once more")
+    assert len([fact for fact in report.facts if fact.name == "status"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("part", "old", "new"),
+    [
+        ("status/002", "-03-", "-02-"),
+        ("status/002", WARD, OTHER_WARD),
+        ("status/001", f"-{WARD}", ""),
+        ("evidence/003", "ContentHandover", "ContentConsignment"),
+        ("evidence/003", WARD, OTHER_WARD),
+        ("evidence/002", "ContentConsignment", f"ContentConsignment-{WARD}"),
+        ("evidence/005", WARD, OFFICE),
+        ("evidence/005", "005-", "005-1-"),
+        ("evidence/005", "005-", ""),
+        ("evidence/005", "005-", "0005-"),
+        ("evidence/005", ".xml", "/x.xml"),
+    ],
+)
+def test_the_name_of_a_file_tells_what_is_in_it(
+    small: SmallExchange, export: bytes, part: str, old: str, new: str
+) -> None:
+    files = unpacked(export)
+    name = name_of(files, part)
+    false = name.replace(old, new)
+    report = small.audit(packed({false if each == name else each: data for each, data in files.items()}, small))
+    (wrong,) = (each for each in report.checks if each.outcome is Outcome.BAD)
+    assert (wrong.name, wrong.subject) == (CheckName.FILE_NAME, false)
+
+
+@pytest.mark.parametrize("code", [OFFICE, WARD, OTHER_WARD])
+def test_names_of_codes_and_files_that_are_no_file_names_hold(small: SmallExchange, code: str) -> None:
+    old = {OFFICE: "000.00.01.H29", WARD: "000.01.31.H29"}
+    names = ("a?b*.pdf", "x" * 170 + ".pdf", "tờ  tri\u0300nh .pdf", "a?b*.pdf")
+    attached = tuple(
+        replace(attachment(b"%PDF-1.7 " + name.encode(), name), content_id=f"att-{number}")
+        for number, name in enumerate(names)
+    )
+    about = letter(to=(old[WARD], OTHER_WARD), sender=old[OFFICE], attachments=attached)
+    pk = small.submit(about).document_pk
+    small.hand_over(pk, WARD)
+    small.submit(status("03", about, reporter=old[WARD], to=old[OFFICE]))
+    small.submit(status("13", about, reporter=OFFICE, to=OTHER_WARD, description="Gửi nhầm"))
+    small.work()
+    for export in (small.export(pk, code), exported_for_an_auditor(small, pk)):
+        assert bad(small.audit(export)) == set()
+
+
+def exported_for_an_auditor(small: SmallExchange, pk: UUID) -> bytes:
+    out = io.BytesIO()
+    export_document(small.exchange, small.view(pk, HOME_AFFAIRS, Scope.AUDIT), out, small.clock())
+    return out.getvalue()
+
+
 def test_evidence_of_another_document_may_not_follow_even_where_nothing_else_is_wrong(
     small: SmallExchange, export: bytes
 ) -> None:
@@ -319,7 +410,6 @@ def test_odd_names_become_harmless(name: str) -> None:
     assert made.startswith("attachments/01-")
     assert made.count("/") == 1
     assert len(made.encode()) < 200
-    assert layout.attachment_position(made) == 0
 
 
 def test_a_sealed_letter_alone_is_good(small: SmallExchange) -> None:
