@@ -121,7 +121,7 @@ def export_document(exchange: Exchange, document: DocumentView, out: BinaryIO, a
         *_attachment_files(exchange, document),
         *_evidence_files(exchange, document, evidence, statuses),
         *_status_files(exchange, statuses),
-        *_trust_files(exchange, document, evidence, statuses),
+        *_trust_files(exchange, document, evidence, statuses, at),
         ContainerFile(layout.README, layout.TEXT_TYPE, _Bytes(_readme())),
     ]
     write_container(out, exported, key=exchange.issuer.key, signing_time=at, claimed_roles=(CLAIMED_ROLE,))
@@ -163,10 +163,15 @@ def _status_files(exchange: Exchange, statuses: Sequence[StatusView]) -> Iterato
 
 
 def _trust_files(
-    exchange: Exchange, document: DocumentView, evidence: Sequence[EvidenceView], statuses: Sequence[StatusView]
+    exchange: Exchange,
+    document: DocumentView,
+    evidence: Sequence[EvidenceView],
+    statuses: Sequence[StatusView],
+    at: datetime,
 ) -> Iterator[ContainerFile]:
-    """The certificates and CRLs of all paths."""
+    """The certificates and CRLs of all paths, that of the export's own seal at ``at`` among them."""
     paths = Paths(exchange.validator())
+    paths.add_key(exchange.issuer.key, at)
     paths.add_message(message_source(exchange, document), document.accepted_at)
     for each in evidence:
         paths.add_evidence(_read_evidence(exchange, each), each.issued_at)

@@ -2,6 +2,9 @@
 
 Only what stands on a path is gathered. Whatever else a message carries, in ``KeyInfo`` or in places that no seal
 covers, its sender chose: it proves nothing, and is in the message anyway.
+
+Where the CRLs of a past time are gone, nothing tells any more that a seal of that time was good. Its certificates are
+gathered all the same, so that a reader who has such CRLs can judge it.
 """
 
 from __future__ import annotations
@@ -19,8 +22,9 @@ from edoc.envelope.limits import limits_of_archived
 from edoc.errors import MessageError
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.errors import EvidenceFormatError
-from keys.errors import PathError
-from keys.trust import KeyPurpose, PathValidator
+from keys.errors import PathError, RevocationUnknownError
+from keys.store import SigningKey
+from keys.trust import CertificatePath, KeyPurpose, PathValidator
 from signing.errors import XmlError
 from signing.xades.chains import signer_first
 from signing.xades.errors import VerificationError
@@ -33,11 +37,14 @@ _Issued = x509.Certificate | x509.CertificateRevocationList
 class Paths:
     """Gathers paths, seal by seal, each certificate and CRL once.
 
-    A seal whose path is not found good now adds nothing: it is left to the reader to judge.
+    Of a seal about which the CRLs at hand cannot tell, the path is gathered with those CRLs that tell of a part of it.
+    A seal whose path is not found good for another reason adds nothing: it is left to the reader to judge.
     """
 
     def __init__(self, validator: PathValidator) -> None:
         self._validator = validator
+        self._authorities: dict[x509.Certificate, None] = {}
+        self._lenient: PathValidator | None = None
         self._certificates: dict[str, bytes] = {}
         self._crls: dict[str, bytes] = {}
 
@@ -69,14 +76,43 @@ class Paths:
             return
         self._add(signature, at)
 
+    def add_key(self, key: SigningKey, at: datetime) -> None:
+        """Add the path of a key that seals at ``at`` what can hold no path of its own, such as the export itself.
+
+        Added before all others: the authorities on it help to find the paths of seals whose CRLs are gone.
+        """
+        self._add_path(key.certificate, key.chain, at)
+
     def _add(self, element: etree._Element, at: datetime) -> None:
         try:
             signer, *others = _signer_first(parse_signature(element))
-            path = self._validator.validate(signer, intermediates=others, at=at, usage=KeyPurpose.SEAL)
-        except (VerificationError, PathError):  # no seal, such as a placeholder, or not good now
+        except VerificationError:  # no seal, such as a placeholder
             return
+        self._add_path(signer, others, at)
+
+    def _add_path(self, signer: x509.Certificate, others: Sequence[x509.Certificate], at: datetime) -> None:
+        try:
+            path = self._find(signer, others, at)
+        except PathError:  # not good now
+            return
+        if not self._authorities.keys() >= set(path.certificates[1:]):
+            self._authorities.update(dict.fromkeys(path.certificates[1:]))
+            self._lenient = None
         self._certificates.update(_by_digest(path.certificates))
         self._crls.update(_by_digest(path.crls))
+
+    def _find(self, signer: x509.Certificate, others: Sequence[x509.Certificate], at: datetime) -> CertificatePath:
+        try:
+            return self._validator.validate(signer, intermediates=others, at=at, usage=KeyPurpose.SEAL)
+        except RevocationUnknownError:
+            if self._lenient is None:
+                self._lenient = PathValidator(
+                    self._validator.anchors,
+                    self._validator.revocation,
+                    intermediates=tuple(self._authorities),
+                    require_revocation=False,
+                )
+            return self._lenient.validate(signer, intermediates=others, at=at, usage=KeyPurpose.SEAL)
 
 
 def _signer_first(signature: ParsedSignature) -> Sequence[x509.Certificate]:

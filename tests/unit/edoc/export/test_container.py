@@ -6,8 +6,9 @@ import base64
 import hashlib
 import io
 import zipfile
+from collections.abc import Iterable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self, cast
 from uuid import UUID
 
@@ -27,11 +28,14 @@ from edoc.errors import ObjectNotFoundError
 from edoc.export import layout
 from edoc.export.container import MAX_STATUS_BYTES
 from edoc.export.paths import Paths
-from keys.certificates import check_readable
+from keys.certificates import CertificateRole, check_readable
 from keys.errors import CertificateFormatError
+from keys.memory import MemoryKey
+from keys.revocation import RevocationData
+from keys.trust import PathValidator
 from signing.xml import XmlLimits
 from signing.zip import MAX_MEMBERS, ZipLimits
-from tests.support.pki import NOW, YEAR, private_key
+from tests.support.pki import DAY, NOW, YEAR, private_key, role_policy
 from tests.support.services import OFFICE, OTHER_WARD, WARD, SmallExchange, attachment, letter, status
 
 HEADER_END = b"</edXML:edXMLHeader>"
@@ -151,6 +155,85 @@ def test_a_large_status_of_the_archive_is_exported(small: SmallExchange) -> None
 
 def test_what_is_taken_on_as_a_status_can_always_be_read_out_of_an_export() -> None:
     assert MessageLimits().max_status_bytes <= MAX_STATUS_BYTES
+
+
+def without_chain(key: MemoryKey) -> MemoryKey:
+    """The same key, which does not send the certificates above its own along."""
+    return MemoryKey(key.private_key, key.certificate, ())
+
+
+def seal_anew(small: SmallExchange, issuer: MemoryKey, **validity: datetime) -> MemoryKey:
+    """Give the exchange another seal."""
+    key = small.pki.certificate(
+        "Document exchange",
+        issuer=issuer,
+        agency_code="H29",
+        extensions=[(role_policy(CertificateRole.EXCHANGE_SEAL), False)],
+        key=private_key("P-256", 62),
+        **validity,  # type: ignore[arg-type]
+    )
+    issued_by = replace(small.exchange.issuer, key=without_chain(key))
+    small.exchange = replace(small.exchange, issuer=issued_by)
+    return key
+
+
+def believe(small: SmallExchange, crls: Iterable[x509.CertificateRevocationList], *more: x509.Certificate) -> None:
+    """Have the exchange judge by these CRLs, and know more authorities."""
+    known = (small.pki.issuing.certificate, *more)
+    validator = PathValidator(small.pki.anchors(), RevocationData(crls), intermediates=known)
+    small.exchange = replace(small.exchange, validator=lambda: validator)
+
+
+def test_the_path_of_the_seal_of_the_export_itself_is_in_it(small: SmallExchange) -> None:
+    pk, pki = small.submit(letter()).document_pk, small.pki
+    other = pki.authority("Other issuing CA", issuer=pki.root, key=private_key("P-256", 63), path_length=0)
+    own = seal_anew(small, other)
+    believe(small, [*pki.crls(), pki.crl(other)], other.certificate)
+    export = small.export(pk, OFFICE)
+    assert certificate_names(own.certificate, other.certificate) <= set(names(export, layout.CERTIFICATES))
+    assert small.audit(export).verdict is Outcome.GOOD
+
+
+def test_the_seal_of_an_export_is_judged_by_the_crls_of_its_own_time(small: SmallExchange) -> None:
+    pk, pki, later = small.submit(letter()).document_pk, small.pki, NOW + 2 * YEAR
+    seal_anew(small, pki.issuing, not_after=NOW + 4 * YEAR)
+    believe(small, [*pki.crls(), *pki.crls(this_update=later, next_update=later + DAY)])
+    small.clock.now = later
+    assert small.audit(small.export(pk, OFFICE)).verdict is Outcome.GOOD
+
+
+def test_certificates_are_exported_though_the_crls_of_their_time_are_gone(small: SmallExchange) -> None:
+    pki, later, before_that = small.pki, NOW + 2 * YEAR, small.exchange.issuer.key.certificate
+    small.seals[OFFICE] = without_chain(small.seals[OFFICE])
+    pk = small.submit(letter()).document_pk
+    own = seal_anew(small, pki.issuing, not_after=NOW + 4 * YEAR)
+    believe(small, pki.crls(this_update=later, next_update=later + DAY))
+    small.clock.now = later
+    export = small.export(pk, OFFICE)
+    office = small.seals[OFFICE].certificate
+    expected = certificate_names(before_that, own.certificate, office, pki.issuing.certificate, pki.root.certificate)
+    assert set(names(export, layout.CERTIFICATES)) == expected
+    assert small.audit(export).verdict is Outcome.INDETERMINATE
+    assert small.audit_with_crls(export).verdict is Outcome.GOOD
+
+
+def gathered(small: SmallExchange, data: bytes, *crls: x509.CertificateRevocationList) -> Paths:
+    """The paths of a message's seals at :data:`NOW` by these CRLs."""
+    paths = Paths(PathValidator(small.pki.anchors(), RevocationData(crls)))
+    paths.add_message(data, NOW)
+    return paths
+
+
+def test_crls_that_tell_of_a_part_of_a_path_are_exported(small: SmallExchange) -> None:
+    paths = gathered(small, small.sealed(letter()), small.pki.crl(small.pki.root))
+    assert (len(paths.certificates), len(paths.crls)) == (3, 1)
+
+
+def test_a_seal_that_had_been_revoked_adds_nothing(small: SmallExchange) -> None:
+    data = small.sealed(letter())
+    small.pki.revoke(small.seals[OFFICE], NOW - 2 * DAY)
+    assert gathered(small, data, *small.pki.crls()).certificates == []
+    assert gathered(small, data, small.pki.crl()).certificates == []
 
 
 @pytest.mark.parametrize("object_bytes", [0, 1 << 20])
