@@ -139,17 +139,24 @@ def build_exchange(
     return build_program(settings, clock=clock, random=random, observer=observer).exchange
 
 
-def open_database(settings: Settings) -> Engine:
+def open_database(settings: Settings, *, create: bool = False) -> Engine:
     """The engine, whatever tables the database has.
 
+    Args:
+        settings: which name the database.
+        create: whether a file of SQLite that is not there is made.
+
     Raises:
-        NotInitializedError: the database is an SQLite file in a folder that is not there.
+        NotInitializedError: the database is an SQLite file that was never made.
         DatabaseError: it cannot be opened.
     """
     file = settings.sqlite_file
     if file is not None and not file.parent.is_dir():
         raise NotInitializedError(f"there is no folder {file.parent}", "run `edoc init`, or set EDOC_HOME")
-    return open_engine(settings.database_url.get_secret_value(), pool_size=settings.threads + _SPARE_CONNECTIONS)
+    url, size = settings.database_url.get_secret_value(), settings.threads + _SPARE_CONNECTIONS
+    if file is not None and not (create or file.exists() or file.with_name(file.name + "-wal").exists()):
+        raise NotInitializedError(f"there is no database {file}", "run `edoc init`, or set EDOC_HOME")
+    return open_engine(url, create=create, pool_size=size)
 
 
 def open_archive(settings: Settings, clock: Clock = system_clock) -> ObjectStore:

@@ -250,7 +250,10 @@ class BoundWorker(ThreadWorker):  # type: ignore[misc]
 
     def _keepalive_after(self, conn: TConn, keepalive: object) -> bool:
         """Whether the connection can be used again: not where a body is still under way that nobody wanted."""
-        return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN_SECONDS))
+        try:
+            return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN_SECONDS))
+        except ParseException:  # the request has its answer, and gets no second one
+            return False
 
     def finish_request(self, conn: TConn, fs: Future[object]) -> None:
         """Keep the connection, or close it without waiting for the other side to do so."""

@@ -18,13 +18,15 @@ class Moment(click.ParamType[datetime]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         """The moment, aware."""
-        from edoc.vietnam import VIETNAM
+        from edoc.vietnam import FIRST_YEAR, LAST_YEAR, VIETNAM, is_usual
 
         if isinstance(value, datetime):
             return value
         moment = _read(str(value).strip())
         if moment is None:
             self.fail(f"{value} is no time; write 2026-11-24T08:30 (Vietnam time) or with a zone", param, ctx)
+        if not is_usual(moment):
+            self.fail(f"{value} is not in the years {FIRST_YEAR} to {LAST_YEAR}; look at the year", param, ctx)
         return moment if moment.tzinfo is not None else moment.replace(tzinfo=VIETNAM)
 
 

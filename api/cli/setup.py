@@ -56,7 +56,7 @@ def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -
     if _has_authority(settings) and ("exchange_key" in made or not (settings.trust_folder / TRUST_LIST).exists()):
         publish_trust_list(open_authority(settings), settings, at)
         made.append("trust_list")
-    engine = open_database(settings)
+    engine = open_database(settings, create=True)
     try:
         migrate.upgrade(engine)
     finally:

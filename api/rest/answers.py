@@ -81,6 +81,7 @@ def responses(found: dict[int, dict[str, Any]], *problem_statuses: int) -> Respo
     if _TOO_LARGE in problem_statuses:
         problem_statuses = (*problem_statuses, 408)
     if _NO_SUCH_RANGE in problem_statuses:
+        found = found | {304: {"description": "The content is what If-None-Match names"}}
         found = found | {206: found[200] | {"description": f"{found[200]['description']}: the range asked for"}}
     described_problems: dict[int, dict[str, Any]] = {
         status: {

@@ -233,7 +233,7 @@ def _check_parts() -> None:
             "name the boundary between the parts in Content-Type, as programs that make forms do",
             "boundary",
         )
-    unknown = (set(request.form) - {"metadata"}) | (set(request.files) - {"file"})
+    unknown = {name or "" for name in (set(request.form) - {"metadata"}) | (set(request.files) - {"file"})}
     if unknown:
         name = min(unknown)[:100]
         raise invalid(name or "form", "there is no such part", "send `metadata`, and each file as `file` with its name")

@@ -5,7 +5,7 @@ Answers are made from the services' values by their attributes, so that a field 
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, Con
 from pydantic.alias_generators import to_camel
 
 from edoc.plain_text import unfit_character
+from edoc.vietnam import FIRST_YEAR, LAST_YEAR
 
 
 class ControlCharacterError(ValueError):
@@ -31,6 +32,9 @@ def _checked_line(text: str) -> str:
 Line = Annotated[str, AfterValidator(_checked_line)]
 """Text of a query, which no database must get to see with control characters in it."""
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+
+_FIRST_TIME = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
+_END_OF_TIMES = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
 
 SHA256_EXAMPLE = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 ID_EXAMPLE = "0198c0de-0000-7000-8000-000000000001"
@@ -117,7 +121,9 @@ class AgenciesQuery(Paging):
 class VerificationQuery(Input):
     """For which time a file is judged."""
 
-    at: AwareDatetime | None = Field(None, description="Time of interest; now where it is not given")
+    at: AwareDatetime | None = Field(
+        None, ge=_FIRST_TIME, lt=_END_OF_TIMES, description="Time of interest; now where it is not given"
+    )
 
 
 class CodeInput(Input):

@@ -21,6 +21,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from pysqlite3 import dbapi2 as pysqlite3
 from sqlalchemy import Connection, Engine, Pool, create_engine, event, make_url
@@ -28,7 +29,13 @@ from sqlalchemy.engine import URL
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError
 
-from edoc.database.errors import DatabaseError, RetryableError, UnsafeDatabaseError, wrap_errors
+from edoc.database.errors import (
+    DatabaseError,
+    DatabaseUnavailableError,
+    RetryableError,
+    UnsafeDatabaseError,
+    wrap_errors,
+)
 
 OLDEST_SQLITE: Final = (3, 51, 3)
 """The first release without the WAL-reset bug."""
@@ -47,12 +54,19 @@ _abandoned: list[Pool] = []
 
 
 def open_engine(
-    url: str, *, pool_size: int = 8, pool_timeout: float = 30.0, busy_timeout: float = 30.0, connect_timeout: int = 10
+    url: str,
+    *,
+    create: bool = True,
+    pool_size: int = 8,
+    pool_timeout: float = 30.0,
+    busy_timeout: float = 30.0,
+    connect_timeout: int = 10,
 ) -> Engine:
     """The engine of ``sqlite:///<path>`` or ``postgresql+psycopg://...``, after one connection proved it usable.
 
     Args:
         url: which database; of SQLite a file, since one in memory would not outlive its connection.
+        create: whether a file of SQLite that is not there is made.
         pool_size: connections held at most, by this process.
         pool_timeout: seconds to wait for a free connection.
         busy_timeout: seconds to wait for another writer of the same SQLite file.
@@ -68,14 +82,14 @@ def open_engine(
     except ArgumentError:
         raise DatabaseError("the database URL cannot be read") from None  # it may hold a password
     if parsed.drivername == "sqlite":
-        engine = _open_sqlite(parsed, pool_size, pool_timeout, busy_timeout)
+        engine = _open_sqlite(parsed, pool_size, pool_timeout, busy_timeout, create=create)
     elif parsed.drivername == POSTGRESQL_DRIVER:
         engine = _open_postgresql(parsed, pool_size, pool_timeout, connect_timeout)
     else:
         raise DatabaseError(f"a database is sqlite:///<path> or {POSTGRESQL_DRIVER}://..., not {parsed.drivername}")
     try:
         with read(engine):
-            check_file(engine)
+            pass
     except BaseException:
         engine.dispose()
         raise
@@ -111,7 +125,10 @@ def write(engine: Engine) -> Iterator[Connection]:
 
 
 def check_file(engine: Engine) -> None:
-    """Make sure that an SQLite file is still where it was opened; each :func:`write` does. Nothing for PostgreSQL.
+    """Make sure that an SQLite file is still where it was opened. Nothing for PostgreSQL.
+
+    Each :func:`write` does, and each new connection: SQLite would make an empty file in its place and throw the
+    write-ahead log away, which belongs to the right one.
 
     Raises:
         UnsafeDatabaseError: it was moved away, deleted or replaced.
@@ -211,7 +228,7 @@ class _Turn:
             self._descriptor = None
 
 
-def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: float) -> Engine:
+def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: float, *, create: bool) -> Engine:
     if pysqlite3.sqlite_version_info < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))
         raise UnsafeDatabaseError(
@@ -220,21 +237,53 @@ def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: fl
         )
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise DatabaseError("an SQLite database is a file: sqlite:///<path>")
-    path = Path(url.database).absolute()
+    path, turn = Path(url.database).absolute(), _Turn(Path(url.database).absolute())
+    _check_log(path)
+    if create:
+        _make_file(path)
+    address = f"file:{quote(str(path))}?mode=rw"
+
+    def connect() -> DBAPIConnection:
+        turn.check_file()
+        made: DBAPIConnection = pysqlite3.connect(address, uri=True, timeout=busy_timeout, check_same_thread=False)
+        return made
+
     engine = create_engine(
         url,
         module=pysqlite3,
+        creator=connect,
         hide_parameters=True,  # errors are logged, and parameters hold what letters say
         pool_size=pool_size,
         pool_use_lifo=True,  # the connection used last is the one whose caches are warm
         max_overflow=0,
         pool_timeout=pool_timeout,
-        connect_args={"timeout": busy_timeout},
-        execution_options={_TURN: _Turn(path)},
+        execution_options={_TURN: turn},
     )
     event.listen(engine, "connect", _configure_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+def _make_file(path: Path) -> None:
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        raise DatabaseUnavailableError(f"the file of the database cannot be made: {error}") from error
+
+
+def _check_log(path: Path) -> None:
+    """A write-ahead log without its database, or beside an empty file: SQLite would throw it away.
+
+    Raises:
+        UnsafeDatabaseError: it holds what was committed last.
+    """
+    log = path.with_name(path.name + "-wal")
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size and not (path.exists() and path.stat().st_size):
+            raise UnsafeDatabaseError(
+                f"the database {path} is gone or empty, but its log {log.name}, which holds what was committed last, is"
+                f" there; {_PUT_BACK}"
+            )
 
 
 def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:

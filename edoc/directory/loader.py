@@ -33,12 +33,15 @@ def read_agency_list(lines: Iterable[str]) -> tuple[AgencyEntry, ...]:
 
     Raises:
         DirectoryFileError: a column is missing, a code doubled, a parent unknown, or a kind not among the known, or
-            a value has a control character in it.
+            a value has a control character in it; or it is no CSV.
     """
-    reader = csv.DictReader(lines)
-    if tuple(reader.fieldnames or ()) != COLUMNS:
-        raise DirectoryFileError(f"line 1: the columns must be {','.join(COLUMNS)}")
-    return tuple(_entries(reader))
+    reader = csv.DictReader(lines, strict=True)
+    try:
+        if tuple(reader.fieldnames or ()) != COLUMNS:
+            raise DirectoryFileError(f"line 1: the columns must be {','.join(COLUMNS)}")
+        return tuple(_entries(reader))
+    except csv.Error as error:
+        raise DirectoryFileError(f"line {reader.line_num + 1}: it is no CSV: {error}") from error
 
 
 def _entries(reader: csv.DictReader[str]) -> Iterator[AgencyEntry]:

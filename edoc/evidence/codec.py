@@ -17,6 +17,7 @@ from lxml import etree
 
 from edoc.evidence.errors import EvidenceFormatError
 from edoc.evidence.model import EVENT_NAMESPACE, Evidence, EvidenceType, MessageKind, Party, Reason
+from edoc.vietnam import is_usual
 from schemas import SchemaName, validate
 from signing.errors import XmlError
 from signing.parts import ElementPart
@@ -196,4 +197,6 @@ def _read_time(text: str) -> datetime:
     at = datetime.fromisoformat(text)
     if at.tzinfo is None:
         raise EvidenceFormatError(f"time {text} has no zone")
+    if not is_usual(at):
+        raise EvidenceFormatError(f"time {text} is none at which there was evidence")
     return at.astimezone(UTC)

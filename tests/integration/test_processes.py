@@ -278,3 +278,14 @@ def heaps_of(folder: Path, how: str) -> int:
     told = folder / how
     subprocess.run([sys.executable, "-c", HEAPS_OF_THREADS, str(told), how], cwd=ROOT, check=True)
     return told.read_text(encoding="ascii").count("<heap nr=")
+
+
+def test_a_request_that_has_its_answer_gets_no_second_one(single: Service) -> None:
+    head = b"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with closing(connect(single)) as connection:
+        connection.sendall(head + b"zz\r\nnothing\r\n0\r\n\r\n")
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert answer.count(b"HTTP/1.1 ") == 1

@@ -209,7 +209,7 @@ def _write_crls(folder: Path, authority: DemonstrationAuthority, at: datetime) -
 
 
 def _fill_database(settings: Settings, keys: dict[str, MemoryKey]) -> None:
-    engine = open_database(settings)
+    engine = open_database(settings, create=True)
     try:
         upgrade(engine)
         with write(engine) as connection:

@@ -127,7 +127,7 @@ def make_home(
     write_pkcs12(folder / "keys" / "exchange.p12", exchange, _PASSWORD, kdf_rounds=MIN_KDF_ROUNDS)
     write_private_file(folder / "keys" / "exchange.password", _PASSWORD)
     _write_trust(folder / "trust", authority, since)
-    engine = open_database(settings)
+    engine = open_database(settings, create=True)
     try:
         upgrade(engine)
         with write(engine) as connection:

@@ -26,9 +26,15 @@ def test_a_home_that_is_not_there_is_told_with_the_remedy(tmp_path: Path) -> Non
 
 def test_a_database_without_tables_is_told_with_the_remedy(home: Path) -> None:
     settings = settings_of(home, database_url=f"sqlite:///{home / 'empty.sqlite3'}")
-    open_database(settings).dispose()
+    open_database(settings, create=True).dispose()
     with pytest.raises(NotInitializedError, match="edoc init"):
         build_program(settings)
+
+
+def test_a_database_that_was_never_made_is_not_made_by_the_way(home: Path) -> None:
+    with pytest.raises(NotInitializedError, match="edoc init"):
+        build_program(settings_of(home, database_url=f"sqlite:///{home / 'none.sqlite3'}"))
+    assert not list(home.glob("none*"))
 
 
 def test_nothing_runs_without_trust_anchors(home: Path) -> None:

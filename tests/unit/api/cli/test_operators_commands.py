@@ -332,3 +332,25 @@ def test_the_doctor_finds_a_disk_bad_on_which_the_service_is_not_ready(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=free))
     report = edoc.json("doctor", "--home", home, code=code)
     assert next(each["outcome"] for each in report["checks"] if each["name"] == "disk") == outcome
+
+
+@pytest.mark.parametrize("text", ["a" * 140_000, '"never closed', '"a"b,c'])
+def test_a_list_that_is_no_csv_is_told(edoc: Edoc, home: str, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text(f"code,old_code,parent_code,kind,name,name_en\n{text}\n", encoding="utf-8")
+    told = edoc("directory", "load", "--home", home, str(file), code=2).stderr
+    assert "line 2" in told
+
+
+def test_a_list_is_a_file_of_a_usual_size(edoc: Edoc, home: str, tmp_path: Path) -> None:
+    assert "no file" in edoc("directory", "load", "--home", home, "/dev/zero", code=2).stderr
+    large = tmp_path / "large.csv"
+    with large.open("wb") as file:
+        file.truncate((16 << 20) + 1)
+    assert "more than" in edoc("directory", "load", "--home", home, str(large), code=2).stderr
+
+
+@pytest.mark.parametrize("at", ["9999-12-31T23:59:59-12:00", "0001-01-01T00:00:00+14:00", "1899-12-31"])
+def test_a_time_outside_the_usual_years_is_wrong_use(edoc: Edoc, home: str, at: str) -> None:
+    told = edoc("directory", "close", "--home", home, "H29.4", "--at", at, code=2).stderr
+    assert "1900" in told

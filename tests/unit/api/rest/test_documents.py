@@ -422,3 +422,12 @@ def test_too_many_files_are_told_with_the_limits(office: SmallExchange, sender: 
     problem = problem_of(sender.post_form("/documents", parts), 413, "too-large")
     assert f"at most {most} parts `file`" in problem["detail"]
     assert stored(office) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("disposition", ["form-data", 'form-data; filename="a.pdf"'])
+def test_a_part_without_a_name_is_refused(office: SmallExchange, sender: Desk, disposition: str) -> None:
+    described = f'--x\r\nContent-Disposition: form-data; name="metadata"\r\n\r\n{json.dumps(METADATA)}\r\n'
+    nameless = f"--x\r\nContent-Disposition: {disposition}\r\n\r\nbytes\r\n--x--\r\n"
+    answer = sender.post("/documents", (described + nameless).encode(), "multipart/form-data; boundary=x")
+    assert problem_of(answer, 422, "invalid-request")["errors"][0]["field"] == "form"
+    assert stored(office) == (0, 0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import zipfile
 from dataclasses import replace
 from datetime import timedelta
@@ -98,3 +99,25 @@ def test_a_container_of_more_files_than_are_judged_here_is_told_where_it_is(
     [check] = body["checks"]
     assert "21 members, more than 20" in check["reason"]
     assert "edoc verify" in check["remedy"]
+
+
+@pytest.mark.parametrize(
+    "at", ["9999-12-31T23:59:59Z", "3000-01-01T00:00:00Z", "1899-12-31T23:59:59Z", "0001-01-01T00:00:00Z"]
+)
+def test_a_time_at_the_end_of_the_calendar_is_refused(ward: Desk, receipt: bytes, at: str) -> None:
+    answer = ward.post(f"/verifications?at={at}", receipt, "application/octet-stream")
+    assert problem_of(answer, 422, "invalid-request")["errors"][0]["field"] == "at"
+
+
+@pytest.mark.parametrize("at", ["1900-01-01T00:00:00Z", "2999-12-31T23:59:59Z"])
+def test_any_usual_time_is_judged(ward: Desk, receipt: bytes, at: str) -> None:
+    answer = ward.post(f"/verifications?at={at}", receipt, "application/octet-stream").json
+    assert answer["verdict"] in ("bad", "indeterminate")
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+07:00", "9999-12-31T23:59:59-07:00", "0001-01-01T00:00:00Z"])
+def test_evidence_of_an_impossible_time_is_bad_and_no_failure(ward: Desk, receipt: bytes, time: str) -> None:
+    forged = re.sub(rb"<EventTime>[^<]*</EventTime>", f"<EventTime>{time}</EventTime>".encode(), receipt)
+    assert forged != receipt
+    answer = ward.post("/verifications", forged, "application/octet-stream").json
+    assert answer["verdict"] == "bad"

@@ -7,7 +7,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from pysqlite3 import dbapi2 as pysqlite3
-from sqlalchemy import insert, select, text
+from sqlalchemy import Engine, insert, select, text
 
 from edoc.database.engine import open_engine, read, retry, write
 from edoc.database.errors import (
@@ -217,3 +217,44 @@ def test_nothing_is_written_into_a_file_that_is_no_longer_there(url: str, path: 
     with write(engine) as connection:
         connection.execute(text("SELECT 1"))
     engine.dispose()
+
+
+def committed_in_the_log(url: str, path: Path) -> Engine:
+    """An engine with one connection, and a row that is in the write-ahead log only."""
+    engine = open_engine(url, pool_size=4)
+    upgrade(engine)
+    with write(engine) as connection:
+        connection.execute(text("CREATE TABLE kept (what TEXT)"))
+        connection.execute(text("INSERT INTO kept VALUES ('acknowledged')"))
+    assert path.with_name(path.name + "-wal").stat().st_size > 0
+    return engine
+
+
+def test_the_log_of_a_file_that_is_away_outlives_readers_and_openers(url: str, path: Path) -> None:
+    engine = committed_in_the_log(url, path)
+    path.rename(path.with_name("away"))
+    held = [engine.connect()]  # the one that was open
+    with pytest.raises(UnsafeDatabaseError, match="is gone"):
+        held.append(engine.connect())
+    for create in (False, True):
+        with pytest.raises(UnsafeDatabaseError, match="put the right file back"):
+            open_engine(url, create=create)
+    path.touch()
+    with pytest.raises(UnsafeDatabaseError, match="gone or empty"):
+        open_engine(url)
+    path.unlink()
+    path.with_name("away").rename(path)
+    held.pop().close()
+    again = open_engine(url)
+    with read(again) as connection:
+        assert connection.execute(text("SELECT what FROM kept")).scalar() == "acknowledged"
+    again.dispose()
+    engine.dispose()
+
+
+def test_a_file_that_is_not_there_is_made_only_where_that_is_wanted(url: str, path: Path) -> None:
+    with pytest.raises(DatabaseError, match="is gone"):
+        open_engine(url, create=False)
+    assert not path.exists()
+    open_engine(url).dispose()
+    assert path.stat().st_mode & 0o777 == 0o600
