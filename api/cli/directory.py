@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from edoc.directory.model import Agency, Directory
 
 _KINDS: Final = ("city", "office", "department", "district", "ward")
+MAX_LIST_BYTES: Final = 16 << 20
+"""Of a list of agencies."""
+
+
+_ISSUED_AS: Final = {
+    "OFFICER": "an officer's certificate",
+    "EXCHANGE_SEAL": "the seal of an exchange",
+    "TRUST_LIST": "the signature of a trust list",
+}
+"""By the name of the certificate's role."""
 
 
 @click.group(cls=EdocGroup)
@@ -74,12 +84,16 @@ def read_agencies(file: Path) -> Sequence[AgencyEntry]:
     """The agencies of a list.
 
     Raises:
-        DirectoryFileError: it is not in UTF-8, or no list.
+        DirectoryFileError: it is no file, too large, not in UTF-8, or no list.
         OSError: it cannot be read.
     """
     from edoc.directory.errors import DirectoryFileError
     from edoc.directory.loader import read_agency_list
 
+    if file.exists() and not file.is_file():
+        raise DirectoryFileError(f"{file} is no file")
+    if file.exists() and file.stat().st_size > MAX_LIST_BYTES:
+        raise DirectoryFileError(f"{file} has more than {MAX_LIST_BYTES} bytes, which no list of agencies has")
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -142,20 +156,27 @@ def show(output: Output, home: Path | None, code: str) -> None:
 @click.argument("certificate", type=click.Path(path_type=Path))
 @click.option("--valid-from", type=Moment(), help="From when the agency may seal with it; else from its own beginning.")
 def bind(output: Output, home: Path | None, code: str, certificate: Path, valid_from: datetime | None) -> None:
-    """Let an agency seal with a CERTIFICATE (PEM or DER). It must name the agency's code, if it names one."""
+    """Let an agency seal with a CERTIFICATE (PEM or DER), which is that of a seal.
+
+    If it names an agency, by its code or an old one, it must be this one. Of letters under one that names none,
+    `edoc verify` says that only the exchange knows whose it is.
+    """
     from cryptography.hazmat.primitives.serialization import Encoding
 
     from edoc.database.engine import write
     from edoc.directory.errors import SealBindingError
-    from edoc.directory.model import SealBinding, normalized_code
+    from edoc.directory.model import SealBinding
     from edoc.directory.repository import bind_seals, read_directory
-    from keys.certificates import agency_code, fingerprint, read_certificates, subject_text
+    from keys.certificates import CertificateRole, agency_code, fingerprint, read_certificates, role_of, subject_text
 
     seal = read_certificates(certificate.read_bytes())[0]
+    role = role_of(seal)
+    if role is not None and role is not CertificateRole.AGENCY_SEAL:
+        raise SealBindingError(f"{certificate} is no agency's seal: its authority issued it as {_ISSUED_AS[role.name]}")
     with database(home) as engine, write(engine) as connection:
         agency = read_directory(connection).find(code)
         named = agency_code(seal)
-        if named is not None and normalized_code(named) != normalized_code(agency.code):
+        if named is not None and not agency.has_code(named):
             raise SealBindingError(f"{certificate} names the agency {named}, not {agency.code}")
         since = valid_from or seal.not_valid_before_utc
         der = seal.public_bytes(Encoding.DER)

@@ -85,10 +85,13 @@ MEANINGS: Final = {
 
 MEANINGS_BY_RULE: Final = {
     "sender.exchange": "do trục báo thay cơ quan này, bằng chữ ký của chính trục",
+    "agency.unnamed": "chứng thư số không ghi mã cơ quan nào; chỉ có trục nói rằng đó là của cơ quan gửi",
 }
 """By the rule of a check, where it says more than the outcome."""
+_ONE_AGENCY: Final = "chưa có gì cho thấy mã ghi trong thông điệp và mã trong chứng thư số là của một cơ quan"
 _MEANINGS_OF_SENDERS: Final = {
-    "agency.unconfirmed": "chưa có gì cho thấy mã ghi trong thông điệp và mã trong chứng thư số là của một cơ quan",
+    "agency.unconfirmed": _ONE_AGENCY,
+    "agency.unlisted": _ONE_AGENCY,
 }
 """The same of the message's own sender, whom no evidence names."""
 
@@ -189,6 +192,13 @@ REMEDIES_BY_RULE: Final = {
 """By the rule of a seal's finding, where it says more than the sub-indication."""
 
 REMEDIES_OF_CHECKS: Final = {
+    "agency.unlisted": (
+        "danh sách cơ quan của bạn không có mã đó: hỏi cơ quan ấy, hoặc nơi giữ danh sách, xem mã đó là của ai;"
+        " khi chưa rõ thì không tin"
+    ),
+    "agency.unnamed": (
+        "hỏi cơ quan ấy, bằng đường tin cậy, xem chứng thư số có mã SHA-256 đó có đúng là của cơ quan không"
+    ),
     "agency.unconfirmed": "kiểm tra lại với --directory và danh sách cơ quan mà bạn tin",
     "time.after_audit": (
         "nếu đồng hồ của bạn, hoặc thời điểm nêu bằng --at, sớm hơn lúc đó thì kiểm tra lại vào lúc sau đó; nếu không"

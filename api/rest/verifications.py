@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from cryptography import x509
@@ -21,6 +22,8 @@ from edoc.acceptance.incoming import Incoming, receive
 from edoc.audit.agencies import aliases_of_agencies
 from edoc.audit.files import verify_file
 from edoc.audit.model import AuditReport, AuditTime, Check, has_exchange_role
+from edoc.directory.model import Directory
+from keys.certificates import fingerprint
 from signing.report import report_as_json
 
 blueprint = APIBlueprint(
@@ -53,8 +56,10 @@ def verify(query: VerificationQuery) -> Response:
     caller()
     now = exchange().clock()
     time = AuditTime(query.at or now, given=query.at is not None)
-    aliases = aliases_of_agencies(exchange().directory.current().agencies.values())
-    trust = replace(program().trust.audit_trust(now, query.at, _is_exchange_seal), aliases=aliases)
+    directory = exchange().directory.current()
+    believed = program().trust.audit_trust(now, query.at, _is_exchange_seal)
+    aliases = aliases_of_agencies(directory.agencies.values())
+    trust = replace(believed, aliases=aliases, bound_to=partial(_bound_to, directory))
     limits = exchange().policy.limits
     with receive(request.stream, exchange().store, program().settings.max_verification_bytes) as incoming:
         report = verify_file(incoming.source, "body", trust, time, limits=limits, most_files=MOST_FILES)
@@ -64,6 +69,12 @@ def verify(query: VerificationQuery) -> Response:
 def _is_exchange_seal(certificate: x509.Certificate) -> bool:
     """Where no trust list tells: whether the authority says so, or it is the very seal of this exchange."""
     return certificate == exchange().issuer.key.certificate or has_exchange_role(certificate)
+
+
+def _bound_to(directory: Directory, certificate: x509.Certificate, at: datetime) -> str | None:
+    """The agency to which this exchange has bound a certificate."""
+    agency = directory.bound_to(fingerprint(certificate), at)
+    return None if agency is None else agency.code
 
 
 def _render(report: AuditReport, incoming: Incoming, at: datetime) -> Verification:

@@ -52,6 +52,15 @@ class AgencyCodes:
         normalized = normalized_code(code)
         return self.aliases.get(normalized, normalized)
 
+    def count(self, codes: Iterable[str]) -> int:
+        """How many agencies have these codes, as far as the reader knows."""
+        return len({self.own_code(each) for each in codes})
+
+    def unknown(self, codes: Iterable[str]) -> tuple[str, ...]:
+        """Those of the codes that the reader's list does not have, normalized, each once; none without a list."""
+        normalized = dict.fromkeys(normalized_code(each) for each in codes)
+        return tuple(each for each in normalized if self.aliases and each not in self.aliases)
+
     def compare(self, first: str, second: str) -> Likeness:
         """How two codes stand to each other."""
         if self.own_code(first) == self.own_code(second):

@@ -95,7 +95,7 @@ class BundleAudit:
         self._found = _Findings()
         self._missing: dict[str, Check] = {}
         self._validator: PathValidator = trust.validator()
-        self._parties = Parties(None, None)
+        self._parties = Parties(None, None, trust.codes)
 
     def run(self) -> AuditReport:
         """Judge everything; raises nothing for a bad export."""
@@ -105,7 +105,7 @@ class BundleAudit:
         acceptance = self._find_acceptance(evidence)
         about = self._about_letter(acceptance)
         letter = self._check_message(about)
-        self._parties = Parties.of(evidence, acceptance)
+        self._parties = Parties.of(evidence, acceptance, self._trust.codes)
         self._check_chain(evidence, acceptance)
         for each in evidence:
             self._check_name(each.name, _evidence_name(each))
@@ -277,7 +277,7 @@ class BundleAudit:
         for each in evidence:
             self._check_subject(each, messages.get(each.evidence.message_sha256))
             self._check_previous(each, acceptance, before)
-        self._found.checks.extend(find_doubles(evidence))
+        self._found.checks.extend(find_doubles(evidence, self._trust.codes))
         self._check_consignment(evidence, acceptance)
 
     def _check_subject(self, each: ReadEvidence, about: Member | None) -> None:
@@ -320,8 +320,9 @@ class BundleAudit:
 
     def _check_consignment(self, evidence: list[ReadEvidence], acceptance: ReadEvidence | None) -> None:
         consignments = [each for each in evidence if each.evidence.type is EvidenceType.CONTENT_CONSIGNMENT]
-        accepted = recipient_codes(acceptance.evidence) if acceptance else frozenset()
-        consigned = {code for each in consignments for code in recipient_codes(each.evidence)}
+        codes = self._trust.codes
+        accepted = recipient_codes(acceptance.evidence, codes) if acceptance else frozenset()
+        consigned = {code for each in consignments for code in recipient_codes(each.evidence, codes)}
         self._found.add(
             CheckName.COMPLETENESS,
             layout.EVIDENCE,
@@ -373,7 +374,7 @@ class BundleAudit:
             return
         if accepted is not None:
             self._check_name(member.name, _status_name(member.name, status, accepted.evidence.sender))
-        stated = tuple(check_status(proven, status, self._parties, self._trust.codes)) if proven else ()
+        stated = tuple(check_status(proven, status, self._parties)) if proven else ()
         self._found.checks.extend(stated)
         if is_linked and judged.facts and all(each.outcome is Outcome.GOOD for each in stated):
             who = proven.evidence.sender.code if proven else normalized_code(status.sender.organ_id)

@@ -132,6 +132,12 @@ def has_exchange_role(certificate: x509.Certificate) -> bool:
     return role_of(certificate) is CertificateRole.EXCHANGE_SEAL
 
 
+def bound_to_none(certificate: x509.Certificate, at: datetime) -> str | None:
+    """Nobody told the reader whose a certificate is that names no agency."""
+    del certificate, at
+    return None
+
+
 @dataclass(frozen=True)
 class AuditTrust:
     """What the reader believes; nothing in an audited file adds to the anchors or to who the exchange is."""
@@ -145,6 +151,9 @@ class AuditTrust:
     aliases: Mapping[str, str] = field(default_factory=lambda: NO_ALIASES)
     """The reader's own list of agencies: any code, normalized, to the agency's own code, normalized; see
     :mod:`edoc.audit.agencies`."""
+    bound_to: Callable[[x509.Certificate, datetime], str | None] = field(default=bound_to_none)
+    """The code of the agency to which the reader itself bound a certificate at that time; asked of those alone that
+    name no agency."""
 
     @property
     def codes(self) -> AgencyCodes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
-from edoc.audit.agencies import Likeness
+from cryptography import x509
+
+from edoc.audit.agencies import AgencyCodes, Likeness
 from edoc.audit.model import AuditTime, AuditTrust, Check, CheckName, Fact, Outcome
 from edoc.audit.remedies import remedy_of_seal
 from edoc.delivery.states import ARRIVED
@@ -37,7 +39,13 @@ UNCONFIRMED_AGENCY: Final = "agency.unconfirmed"
 """The rule of two codes of which only a list of agencies tells whether they are one agency's."""
 AFTER_AUDIT: Final = "time.after_audit"
 """The rule of an event that is dated after the audit."""
+UNLISTED_AGENCY: Final = "agency.unlisted"
+"""The same where the reader has given a list, which does not have one of the codes."""
+UNNAMED_AGENCY: Final = "agency.unnamed"
+"""The rule of a seal whose certificate names no agency, and which the reader has bound to none."""
 NAME_A_LIST: Final = "verify with --directory and a list of agencies that you trust"
+ASK_FOR_CODE: Final = "ask the agency, or whoever keeps the list, whose code that is; until then do not rely on it"
+ASK_WHOSE: Final = "ask the agency, by a way that you trust, whether the certificate of that SHA-256 is its own"
 _LATER: Final = (
     "if your clock, or the time that you named with --at, is before that, judge it again as of a later time; else do"
     " not rely on it, and let the exchange explain"
@@ -53,6 +61,8 @@ class JudgedMessage:
     decoded: DecodedMessage | None
     """None where it cannot be read."""
     checks: tuple[Check, ...]
+    codes: AgencyCodes = field(default_factory=AgencyCodes)
+    """What the reader knows of agencies: two codes of one are one recipient."""
 
     @property
     def facts(self) -> tuple[Fact, ...]:
@@ -61,7 +71,7 @@ class JudgedMessage:
         if self.decoded is None or not held:
             return ()
         by_exchange = (Fact("reported_by", "the exchange, in the sender's name"),) if self.is_by_exchange else ()
-        return (*message_facts(self.decoded), *by_exchange)
+        return (*message_facts(self.decoded, self.codes), *by_exchange)
 
     @property
     def is_by_exchange(self) -> bool:
@@ -110,7 +120,7 @@ def judge_message(
     checks = [check_of(name, subject, report) for report in reports]
     on_behalf = isinstance(decoded.message, StatusMessage) and decoded.message.status_code == ARRIVED
     checks.append(_check_sender(subject, reports, decoded.message.sender.organ_id, trust, on_behalf=on_behalf))
-    return JudgedMessage(decoded, tuple(checks))
+    return JudgedMessage(decoded, tuple(checks), trust.codes)
 
 
 def judge_evidence(
@@ -205,7 +215,7 @@ def check_exchange_seal(name: CheckName, subject: str, report: ValidationReport,
     return Check(name, subject, Outcome.BAD, reason, "believe only what the exchange itself sealed", report)
 
 
-def message_facts(decoded: DecodedMessage) -> tuple[Fact, ...]:
+def message_facts(decoded: DecodedMessage, codes: AgencyCodes) -> tuple[Fact, ...]:
     """What a message says, whether or not its seal held: see :attr:`JudgedMessage.facts`."""
     message = decoded.message
     if isinstance(message, DocumentMessage):
@@ -215,7 +225,7 @@ def message_facts(decoded: DecodedMessage) -> tuple[Fact, ...]:
             Fact("type", message.document_type.type_name),
             Fact("subject", message.subject),
             Fact("sender", f"{message.sender.organ_name} ({message.sender.organ_id})"),
-            Fact("recipients", str(len(message.recipients))),
+            Fact("recipients", str(codes.count(each.organ_id for each in message.recipients))),
             Fact("promulgation_date", message.promulgation_date.isoformat()),
         )
     return (
@@ -234,7 +244,9 @@ def _check_sender(
     if not signed:
         reason = f"no seal passed, so nothing shows that the message is from {code}"
         return Check(CheckName.MESSAGE_SENDER, subject, Outcome.INDETERMINATE, reason, "see the seal's own finding")
-    sealers = [each for signer, _ in signed if role_of(signer) in _AGENCY_ROLES and (each := agency_code(signer))]
+    sealers = [
+        each for signer, at in signed if role_of(signer) in _AGENCY_ROLES and (each := _agency_of(signer, at, trust))
+    ]
     likeness = {each: trust.codes.compare(code, each) for each in sealers}
     if Likeness.ONE in likeness.values():
         return Check(CheckName.MESSAGE_SENDER, subject, Outcome.GOOD, f"the seal is that of {code}")
@@ -244,15 +256,44 @@ def _check_sender(
     maybe = next((each for each, found in likeness.items() if found is Likeness.UNKNOWN), None)
     if maybe is not None:
         reason = f"the message says it is from {code}; nothing shows that this is {maybe}, whose seal it carries"
-        return unconfirmed(CheckName.MESSAGE_SENDER, subject, reason)
+        return unconfirmed(CheckName.MESSAGE_SENDER, subject, reason, trust.codes.unknown((code, maybe)))
+    unnamed = [
+        signer for signer, at in signed if role_of(signer) in _AGENCY_ROLES and _agency_of(signer, at, trust) is None
+    ]
+    if unnamed:
+        return _unnamed(subject, code, unnamed[0])
     names = ", ".join(f"{subject_text(signer)} (certificate {fingerprint(signer)[:16]})" for signer, _ in signed)
     reason = f"the message says it is from {code}, but is sealed by {names}"
     return _bad(CheckName.MESSAGE_SENDER, subject, reason, "do not believe it; ask the agency")
 
 
-def unconfirmed(name: CheckName, subject: str, reason: str) -> Check:
-    """A check that hangs on whether two codes are one agency's, which the reader's list of agencies does not tell."""
-    return Check(name, subject, Outcome.INDETERMINATE, reason, NAME_A_LIST, rule=UNCONFIRMED_AGENCY)
+def _agency_of(signer: x509.Certificate, at: datetime, trust: AuditTrust) -> str | None:
+    """The agency that a certificate names; of one that names none, the agency to which the reader bound it."""
+    return agency_code(signer) or trust.bound_to(signer, at)
+
+
+def _unnamed(subject: str, code: str, signer: x509.Certificate) -> Check:
+    """An exchange may have bound such a certificate to an agency; nothing in a file can show that."""
+    reason = (
+        f"the certificate ({subject_text(signer)}, SHA-256 {fingerprint(signer)}) names no agency; only the exchange"
+        f" says that it is {code}'s"
+    )
+    return Check(CheckName.MESSAGE_SENDER, subject, Outcome.INDETERMINATE, reason, ASK_WHOSE, rule=UNNAMED_AGENCY)
+
+
+def unconfirmed(name: CheckName, subject: str, reason: str, unknown: Sequence[str]) -> Check:
+    """A check that hangs on whether two codes are one agency's, which the reader's list of agencies does not tell.
+
+    Args:
+        name: of the check.
+        subject: of the check.
+        reason: what only the exchange says.
+        unknown: the codes that the reader's list does not have; none where there is no list.
+    """
+    if not unknown:
+        return Check(name, subject, Outcome.INDETERMINATE, reason, NAME_A_LIST, rule=UNCONFIRMED_AGENCY)
+    reason = f"{reason}, and your list of agencies does not know {', '.join(unknown)}"
+    return Check(name, subject, Outcome.INDETERMINATE, reason, ASK_FOR_CODE, rule=UNLISTED_AGENCY)
 
 
 def _check_event_time(subject: str, evidence: Evidence, as_of: datetime) -> Check:
@@ -269,10 +310,14 @@ def _bad(name: CheckName, subject: str, reason: str, remedy: str) -> Check:
 
 __all__ = [
     "AFTER_AUDIT",
+    "ASK_FOR_CODE",
+    "ASK_WHOSE",
     "NAME_A_LIST",
     "REPORTED_BY_EXCHANGE",
     "SIGNATURE_TAG",
     "UNCONFIRMED_AGENCY",
+    "UNLISTED_AGENCY",
+    "UNNAMED_AGENCY",
     "JudgedEvidence",
     "JudgedMessage",
     "check_exchange_seal",

@@ -14,7 +14,6 @@ from edoc.audit.carried import GET_AGAIN
 from edoc.audit.model import Check, CheckName, Outcome
 from edoc.audit.singles import unconfirmed
 from edoc.delivery.states import TAKE_BACK
-from edoc.directory.model import normalized_code
 from edoc.envelope.model import DocumentMessage, StatusMessage
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind
 from edoc.vietnam import vietnam_date
@@ -45,29 +44,30 @@ class Parties:
     sender: str | None
     """None where no acceptance is proven."""
     recipients: frozenset[str] | None
-    """Normalized; None where no consignment is proven."""
+    """None where no consignment is proven."""
+    codes: AgencyCodes
+    """What the reader knows of agencies: both are told by their own codes."""
 
     @classmethod
-    def of(cls, evidence: Iterable[ReadEvidence], acceptance: ReadEvidence | None) -> Parties:
+    def of(cls, evidence: Iterable[ReadEvidence], acceptance: ReadEvidence | None, codes: AgencyCodes) -> Parties:
         """Those of the pieces whose seals held."""
         consigned = [each for each in evidence if each.evidence.type is EvidenceType.CONTENT_CONSIGNMENT]
-        codes = frozenset(code for each in consigned for code in recipient_codes(each.evidence))
+        recipients = frozenset(code for each in consigned for code in recipient_codes(each.evidence, codes))
         proven = bool(consigned) and all(each.proven for each in consigned)
-        sender = normalized_code(acceptance.evidence.sender.code) if acceptance and acceptance.proven else None
-        return cls(sender, codes if proven else None)
+        sender = codes.own_code(acceptance.evidence.sender.code) if acceptance and acceptance.proven else None
+        return cls(sender, recipients if proven else None, codes)
 
     def delivery(self, evidence: Evidence) -> frozenset[str]:
         """The recipient to whose delivery a handover or a status belongs."""
-        codes = recipient_codes(evidence)
-        reporter = normalized_code(evidence.sender.code)
+        reporter = self.codes.own_code(evidence.sender.code)
         if evidence.message_kind is MessageKind.STATUS and reporter != self.sender:
             return frozenset({reporter})
-        return codes
+        return recipient_codes(evidence, self.codes)
 
 
-def recipient_codes(evidence: Evidence) -> frozenset[str]:
-    """The recipients that evidence names."""
-    return frozenset(normalized_code(party.code) for party in evidence.recipients)
+def recipient_codes(evidence: Evidence, codes: AgencyCodes) -> frozenset[str]:
+    """The recipients that evidence names, each agency once as far as the reader knows: by its own code."""
+    return frozenset(codes.own_code(party.code) for party in evidence.recipients)
 
 
 def compare_senders(subject: str, what: str, said: str, stated: str, codes: AgencyCodes) -> Check:
@@ -77,7 +77,7 @@ def compare_senders(subject: str, what: str, said: str, stated: str, codes: Agen
         return Check(name, subject, Outcome.GOOD, f"its sender {stated} is the one that the sealed message names")
     if likeness is Likeness.UNKNOWN:
         reason = f"the {what} says it is from {said}; only the exchange says that {said} is {stated}"
-        return unconfirmed(name, subject, reason)
+        return unconfirmed(name, subject, reason, codes.unknown((said, stated)))
     return _bad(name, subject, f"it names the sender {stated}, the sealed message {said}, which is another agency")
 
 
@@ -89,9 +89,9 @@ def compare_recipients(subject: str, said: Sequence[str], stated: Sequence[str],
     named, told = _listed(matching.only_named), _listed(matching.only_stated)
     if matching.likeness is Likeness.UNKNOWN:
         whom = told or "one of the others"
-        return unconfirmed(
-            name, subject, f"the message is addressed to {named}; only the exchange says that this is {whom}"
-        )
+        reason = f"the message is addressed to {named}; only the exchange says that this is {whom}"
+        undecided = (*matching.only_named, *(matching.only_stated or stated))
+        return unconfirmed(name, subject, reason, codes.unknown(undecided))
     reasons = [f"it leaves out {named}, to whom the sealed message is addressed"] if named else []
     reasons += [f"it names {told}, to whom the sealed message is not addressed"] if told else []
     return _bad(name, subject, "; ".join(reasons))
@@ -139,12 +139,12 @@ def check_delivery(each: ReadEvidence, parties: Parties) -> Iterator[Check]:
         yield _either(
             CheckName.EVIDENCE_SENDER,
             subject,
-            normalized_code(evidence.sender.code) == parties.sender,
+            parties.codes.own_code(evidence.sender.code) == parties.sender,
             "its sender is that of the acceptance",
             f"it names the sender {evidence.sender.code}, the acceptance {parties.sender}",
         )
     if parties.recipients is not None and evidence.type is EvidenceType.CONTENT_HANDOVER:
-        codes = recipient_codes(evidence)
+        codes = recipient_codes(evidence, parties.codes)
         yield _either(
             CheckName.EVIDENCE_RECIPIENTS,
             subject,
@@ -154,16 +154,16 @@ def check_delivery(each: ReadEvidence, parties: Parties) -> Iterator[Check]:
         )
 
 
-def check_status(each: ReadEvidence, status: StatusMessage, parties: Parties, codes: AgencyCodes) -> Iterator[Check]:
+def check_status(each: ReadEvidence, status: StatusMessage, parties: Parties) -> Iterator[Check]:
     """The acceptance of a status: its parties are those of the sealed status, and of the document's delivery."""
-    evidence, subject = each.evidence, each.name
+    evidence, subject, codes = each.evidence, each.name, parties.codes
     yield compare_senders(subject, "status", status.sender.organ_id, evidence.sender.code, codes)
     addressee = status.response_for.organ_id
     if addressee is not None:
         yield compare_recipients(subject, [addressee], [party.code for party in evidence.recipients], codes)
     if parties.sender is None or parties.recipients is None:
         return
-    reporter, addressed = frozenset({normalized_code(evidence.sender.code)}), recipient_codes(evidence)
+    reporter, addressed = frozenset({codes.own_code(evidence.sender.code)}), recipient_codes(evidence, codes)
     is_senders = status.status_code == TAKE_BACK
     sender, recipient = (reporter, addressed) if is_senders else (addressed, reporter)
     yield _either(
@@ -188,14 +188,14 @@ def check_order(each: ReadEvidence, before: ReadEvidence) -> Check:
     )
 
 
-def find_doubles(evidence: Iterable[ReadEvidence]) -> Iterator[Check]:
+def find_doubles(evidence: Iterable[ReadEvidence], codes: AgencyCodes) -> Iterator[Check]:
     """What the exchange states twice: a handover to one recipient, or the acceptance of one message."""
     seen: dict[object, str] = {}
     for each in evidence:
         kind = each.evidence.type
         if kind is EvidenceType.CONTENT_CONSIGNMENT:
             continue  # the consignments are counted by themselves
-        about = recipient_codes(each.evidence) if kind is EvidenceType.CONTENT_HANDOVER else frozenset()
+        about = recipient_codes(each.evidence, codes) if kind is EvidenceType.CONTENT_HANDOVER else frozenset()
         first = seen.setdefault((kind, each.evidence.message_sha256, about), each.name)
         if first != each.name:
             yield _bad(CheckName.EVIDENCE_LINK, each.name, f"it states once more what {first} states already")

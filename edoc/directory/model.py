@@ -32,6 +32,10 @@ class Agency:
     aliases: tuple[str, ...] = ()
     successor_ids: tuple[int, ...] = ()
 
+    def has_code(self, code: str) -> bool:
+        """Whether the code is the agency's own or one of its others."""
+        return normalized_code(code) in {normalized_code(each) for each in (self.code, *self.aliases)}
+
 
 @dataclass(frozen=True)
 class SealBinding:
@@ -97,8 +101,13 @@ class Directory:
 
     def may_seal(self, agency: Agency, fingerprint: str, at: datetime) -> bool:
         """Whether the certificate is bound to the agency at ``at``."""
+        bound = self.bound_to(fingerprint, at)
+        return bound is not None and bound.id == agency.id
+
+    def bound_to(self, fingerprint: str, at: datetime) -> Agency | None:
+        """The agency that may seal with the certificate at ``at``."""
         binding = self.bindings.get(fingerprint)
-        return binding is not None and binding.agency_id == agency.id and binding.holds_at(at)
+        return self.agencies[binding.agency_id] if binding is not None and binding.holds_at(at) else None
 
     def search(self, kind: str | None = None) -> Iterable[Agency]:
         """All agencies, or those of one kind, in the order they were entered."""

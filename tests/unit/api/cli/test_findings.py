@@ -21,7 +21,7 @@ from api.cli.findings import (
 )
 from edoc.audit.model import Check, CheckName, Outcome
 from edoc.audit.remedies import BY_RULE, OF_CONTAINERS, OF_EVIDENCE, OF_SEALS
-from edoc.audit.singles import AFTER_AUDIT, REPORTED_BY_EXCHANGE, UNCONFIRMED_AGENCY
+from edoc.audit.singles import AFTER_AUDIT, REPORTED_BY_EXCHANGE, UNCONFIRMED_AGENCY, UNLISTED_AGENCY, UNNAMED_AGENCY
 from signing.report import Finding, Indication, SubIndication, ValidationReport
 from signing.xades.verifier import ON_HOLD
 
@@ -63,8 +63,8 @@ def test_both_languages_have_a_remedy_of_their_own_in_the_same_cases() -> None:
             each: list(vietnamese.values()).count(text) for each, text in vietnamese.items()
         }, "what has one text in one language has one in the other"
     assert set(BY_RULE) == set(REMEDIES_BY_RULE)
-    assert set(REMEDIES_OF_CHECKS) == {UNCONFIRMED_AGENCY, AFTER_AUDIT}
-    assert set(MEANINGS_BY_RULE) == {REPORTED_BY_EXCHANGE}
+    assert set(REMEDIES_OF_CHECKS) == {UNCONFIRMED_AGENCY, UNLISTED_AGENCY, UNNAMED_AGENCY, AFTER_AUDIT}
+    assert set(MEANINGS_BY_RULE) == {REPORTED_BY_EXCHANGE, UNNAMED_AGENCY}
 
 
 def test_a_check_of_no_seal_is_remedied_by_its_rule() -> None:
@@ -72,6 +72,12 @@ def test_a_check_of_no_seal_is_remedied_by_its_rule() -> None:
         check = Check(name, "x", Outcome.INDETERMINATE, "why", "what helps", rule=UNCONFIRMED_AGENCY)
         assert "--directory" in str(remedy(check))
         assert "của một cơ quan" in str(meaning(check))
+        unlisted = replace(check, rule=UNLISTED_AGENCY)
+        assert "danh sách cơ quan của bạn không có mã đó" in str(remedy(unlisted))
+        assert meaning(unlisted) == meaning(check)
+    unnamed = Check(CheckName.MESSAGE_SENDER, "x", Outcome.INDETERMINATE, "why", "what helps", rule=UNNAMED_AGENCY)
+    assert "không ghi mã cơ quan" in str(meaning(unnamed))
+    assert "SHA-256" in str(remedy(unnamed))
 
 
 @pytest.mark.parametrize("name", [CheckName.MESSAGE_SEAL, CheckName.STATUS_SEAL])

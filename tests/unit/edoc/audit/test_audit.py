@@ -252,7 +252,7 @@ def test_each_fault_is_found_even_under_the_exchanges_own_seal(
 @pytest.mark.parametrize("comes_first", [True, False])
 @pytest.mark.parametrize("name", ["1-cong-van.pdf", "001-x.pdf", "01-x.pdf", "01-x/evil.pdf", "01-cong-van.pdf ", "x"])
 def test_no_other_file_stands_in_the_place_of_an_attachment(
-    small: SmallExchange, export: bytes, name: str, comes_first: bool
+    small: SmallExchange, export: bytes, name: str, *, comes_first: bool
 ) -> None:
     files = unpacked(export)
     added = {f"{layout.ATTACHMENTS}{name}": b"%PDF-1.7 another decision"}

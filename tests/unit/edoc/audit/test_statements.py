@@ -13,13 +13,15 @@ import pytest
 from edoc.audit.agencies import AgencyCodes, Likeness, aliases_of_agencies, aliases_of_list
 from edoc.audit.files import verify_file
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, Outcome
+from edoc.audit.singles import UNCONFIRMED_AGENCY, UNLISTED_AGENCY, UNNAMED_AGENCY
 from edoc.directory.loader import read_agency_list
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
 from edoc.export import layout
 from edoc.sealing import seal_message
+from keys.certificates import CertificateRole
 from signing.xml import MemorySource
-from tests.support.pki import DAY, NOW
+from tests.support.pki import DAY, NOW, role_policy
 from tests.support.services import (
     AGENCIES,
     HOME_AFFAIRS,
@@ -294,6 +296,91 @@ def test_two_codes_of_one_recipient_in_one_letter_are_good_by_the_list_and_undec
     export = small.export(small.submit(letter(to=(WARD, OLD_WARD))).document_pk, OFFICE)
     assert wrong(small.audit(export)) == {(RECIPIENTS, UNDECIDED)}
     assert believing_the_list(small, export).verdict is Outcome.GOOD
+
+
+def an_old_code_more(name: str, evidence: Evidence) -> Evidence:
+    more = DOCUMENT in name or CONSIGNMENT in name
+    return replace(evidence, recipients=(*evidence.recipients, Party(OLD_WARD, "x"))) if more else evidence
+
+
+def test_an_agency_under_two_codes_is_counted_once_and_handed_to_once_by_the_list(
+    small: SmallExchange, files: Files
+) -> None:
+    retold_files = unpacked(retold(files, small, an_old_code_more))
+    name = name_of(retold_files, HANDOVER)
+    listed = believing_the_list(small, packed(retold_files, small))
+    assert listed.verdict is Outcome.GOOD
+    assert "the document was consigned to all 2 recipients" in {each.reason for each in listed.checks}
+    evidence, _, _ = read_evidence(parse_evidence(retold_files[name]))
+    again = replace(evidence, identifier=UUID(int=7), recipients=(Party(OLD_WARD, "x"),))
+    retold_files[layout.evidence_name(9, HANDOVER, OLD_WARD)] = small.exchange.issuer.seal(again).body
+    assert wrong(believing_the_list(small, packed(retold_files, small))) == {(LINK, BAD)}
+
+
+def test_a_handover_under_the_old_code_of_whom_it_was_consigned_to_is_good_by_the_list(
+    small: SmallExchange, files: Files
+) -> None:
+    export = retold(files, small, telling(HANDOVER, recipients=(Party(OLD_WARD, "x"),)))
+    assert believing_the_list(small, export).verdict is Outcome.GOOD
+    assert wrong(small.audit(export)) == {(RECIPIENTS, BAD), (LINK, BAD)}
+
+
+def test_the_recipients_of_a_letter_are_counted_by_agencies_as_far_as_the_list_tells(small: SmallExchange) -> None:
+    message = small.sealed(letter(to=(WARD, OLD_WARD, OTHER_WARD)))
+    counted = [
+        [fact.value for fact in report.facts if fact.name == "recipients"]
+        for report in (small.audit_with_crls(message), believing_the_list(small, message))
+    ]
+    assert counted == [["3"], ["2"]]
+
+
+def test_who_gave_a_list_that_lacks_a_code_is_told_so_and_not_sent_for_a_list(small: SmallExchange) -> None:
+    strange = small.pki.certificate("Strange", issuer=small.pki.issuing, agency_code="H30.1")
+    message = b"".join(seal_message(letter(), strange, small.clock()).encoded_chunks())
+    (listed,) = (each for each in believing_the_list(small, message).checks if each.outcome is UNDECIDED)
+    assert listed.reason.endswith("and your list of agencies does not know H30.1")
+    assert (listed.rule, "--directory" in str(listed.remedy)) == (UNLISTED_AGENCY, False)
+    (without,) = (each for each in small.audit_with_crls(message).checks if each.outcome is UNDECIDED)
+    assert (without.rule, "--directory" in str(without.remedy)) == (UNCONFIRMED_AGENCY, True)
+
+
+@pytest.mark.parametrize("retell", [telling("00", sender=Party("H30.1", "x")), telling("00", document_id=None)])
+def test_the_parties_that_a_list_lacks_are_told(small: SmallExchange, retell: Retell) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    export = retold(unpacked(small.export(pk, OFFICE)), small, retell)
+    rules = {each.rule for each in believing_the_list(small, export).checks if each.outcome is UNDECIDED}
+    assert rules == ({UNLISTED_AGENCY} if b"H30.1" in export else set())
+
+
+def test_of_a_seal_that_names_no_agency_only_the_exchange_says_whose_it_is(small: SmallExchange) -> None:
+    unnamed = small.pki.certificate("Văn phòng", issuer=small.pki.issuing)
+    small.seals[OFFICE] = unnamed
+    message = small.sealed(letter())
+    for report in (small.audit_with_crls(message), believing_the_list(small, message)):
+        (check,) = (each for each in report.checks if each.outcome is not Outcome.GOOD)
+        assert (check.name, check.outcome, check.rule) == (CheckName.MESSAGE_SENDER, UNDECIDED, UNNAMED_AGENCY)
+        assert "names no agency; only the exchange says that it is H29.1's" in check.reason
+        assert report.facts == ()
+
+
+@pytest.mark.parametrize("role", [CertificateRole.OFFICER, CertificateRole.TRUST_LIST])
+@pytest.mark.parametrize("code", [None, OFFICE])
+def test_a_certificate_that_is_no_seal_of_an_agency_is_never_believed(
+    small: SmallExchange, role: CertificateRole, code: str | None
+) -> None:
+    policy = [(role_policy(role), False)]
+    small.seals[OFFICE] = small.pki.certificate("x", issuer=small.pki.issuing, agency_code=code, extensions=policy)
+    message = small.sealed(letter())
+    bound = AuditTrust(small.pki.anchors(), tuple(small.pki.crls()), bound_to=lambda *_: OFFICE)
+    report = verify_file(MemorySource(message), "x", bound, AuditTime(small.clock(), given=False))
+    assert wrong(report) == {(CheckName.MESSAGE_SENDER, BAD)}
+
+
+def test_a_seal_that_names_an_agency_is_not_anothers_by_a_binding(small: SmallExchange) -> None:
+    bound = AuditTrust(small.pki.anchors(), tuple(small.pki.crls()), aliases=LISTED, bound_to=lambda *_: OFFICE)
+    message = small.sealed(letter(), sealer=WARD)
+    report = verify_file(MemorySource(message), "x", bound, AuditTime(small.clock(), given=False))
+    assert wrong(report) == {(CheckName.MESSAGE_SENDER, BAD)}
 
 
 def test_a_lone_letter_under_an_old_code_is_good_only_by_the_readers_own_list(small: SmallExchange) -> None:
