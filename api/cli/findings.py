@@ -88,6 +88,12 @@ MEANINGS_BY_RULE: Final = {
     "agency.unnamed": "chứng thư số không ghi mã cơ quan nào; chỉ có trục nói rằng đó là của cơ quan gửi",
 }
 """By the rule of a check, where it says more than the outcome."""
+MEANINGS_OF_SEALS: Final = {
+    "REVOKED": "chữ ký không có giá trị: theo thời điểm ghi trong chữ ký, đã ký sau khi chứng thư số bị thu hồi",
+    "EXPIRED": "chữ ký không có giá trị: theo thời điểm ghi trong chữ ký, đã ký sau khi chứng thư số hết hạn",
+    "NOT_YET_VALID": "chữ ký không có giá trị: đã ký trước khi chứng thư số có hiệu lực",
+}
+"""By the sub-indication of a seal that is bad although nothing was altered after it was made."""
 _ONE_AGENCY: Final = "chưa có gì cho thấy mã ghi trong thông điệp và mã trong chứng thư số là của một cơ quan"
 _MEANINGS_OF_SENDERS: Final = {
     "agency.unconfirmed": _ONE_AGENCY,
@@ -242,8 +248,10 @@ REMEDIES: Final = {
 def meaning(check: Check) -> str | None:
     """What a check has shown; None where only its own words tell it."""
     by_rule = _MEANINGS_OF_SENDERS if check.name.value == "message_sender" else {}
-    rule = check.rule or ""
-    return by_rule.get(rule) or MEANINGS_BY_RULE.get(rule) or MEANINGS[check.outcome.value].get(check.name.value)
+    rule, status = check.rule or "", check.report.sub_indication if check.report is not None else None
+    by_seal = MEANINGS_OF_SEALS.get(status.value) if status is not None else None
+    by_outcome = MEANINGS[check.outcome.value].get(check.name.value)
+    return by_rule.get(rule) or MEANINGS_BY_RULE.get(rule) or by_seal or by_outcome
 
 
 def remedy(check: Check) -> str | None:

@@ -67,6 +67,26 @@ def test_both_languages_have_a_remedy_of_their_own_in_the_same_cases() -> None:
     assert set(MEANINGS_BY_RULE) == {REPORTED_BY_EXCHANGE, UNNAMED_AGENCY}
 
 
+@pytest.mark.parametrize(
+    ("sub_indication", "meant"),
+    [
+        (SubIndication.REVOKED, "đã ký sau khi chứng thư số bị thu hồi"),
+        (SubIndication.EXPIRED, "đã ký sau khi chứng thư số hết hạn"),
+        (SubIndication.NOT_YET_VALID, "đã ký trước khi chứng thư số có hiệu lực"),
+    ],
+)
+@pytest.mark.parametrize(
+    "name", [CheckName.MESSAGE_SEAL, CheckName.STATUS_SEAL, CheckName.EVIDENCE_SEAL, CheckName.CONTAINER_SEAL]
+)
+def test_what_a_certificate_is_to_blame_for_is_not_said_of_the_content(
+    name: CheckName, sub_indication: SubIndication, meant: str
+) -> None:
+    told = str(meaning(failed_seal(name, sub_indication)))
+    assert meant in told
+    assert "sửa" not in told
+    assert meaning(failed_seal(name, SubIndication.HASH_FAILURE)) == MEANINGS["bad"][name.value]
+
+
 def test_a_check_of_no_seal_is_remedied_by_its_rule() -> None:
     for name in (CheckName.MESSAGE_SENDER, CheckName.EVIDENCE_SENDER, CheckName.EVIDENCE_RECIPIENTS):
         check = Check(name, "x", Outcome.INDETERMINATE, "why", "what helps", rule=UNCONFIRMED_AGENCY)
