@@ -60,9 +60,8 @@ def verify(query: VerificationQuery) -> Response:
     believed = program().trust.audit_trust(now, query.at, _is_exchange_seal)
     aliases = aliases_of_agencies(directory.agencies.values())
     trust = replace(believed, aliases=aliases, bound_to=partial(_bound_to, directory))
-    limits = exchange().policy.limits
     with receive(request.stream, exchange().store, program().settings.max_verification_bytes) as incoming:
-        report = verify_file(incoming.source, "body", trust, time, limits=limits, most_files=MOST_FILES)
+        report = verify_file(incoming.source, "body", trust, time, most_files=MOST_FILES)
         return json_answer(_render(report, incoming, time.at))
 
 

@@ -10,7 +10,7 @@ from lxml import etree
 from edoc.audit.bundle import BundleAudit, Progress
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, Check, CheckName, Fact, FileKind, Outcome
 from edoc.audit.singles import judge_lone_evidence, judge_message, judge_signed_xml
-from edoc.envelope.limits import MessageLimits
+from edoc.envelope.limits import MOST_ATTACHMENTS, MOST_RECIPIENTS, MessageLimits
 from edoc.envelope.model import DocumentMessage
 from edoc.evidence.codec import NAMESPACE as EVIDENCE_NAMESPACE
 from edoc.evidence.model import Evidence
@@ -25,9 +25,6 @@ _NONE_OF_OURS: Final = "this is no file of the exchange, or it was damaged: get 
 _EDXML_ROOTS: Final = frozenset({"edXML", "Envelope"})
 EVIDENCE_BYTES: Final = 324 << 20
 """What the evidence, states, certificates and CRLs of an export may have together, beside the message and its files."""
-MOST_ATTACHMENTS: Final = 1000
-MOST_RECIPIENTS: Final = 1000
-"""The most that any exchange may be set to accept."""
 
 
 def no_progress(subject: str) -> None:

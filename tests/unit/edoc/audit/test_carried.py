@@ -13,8 +13,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from edoc.audit.carried import CERTIFICATE_LIMITS, CRL_LIMITS, Carried, carried_certificates, carried_crls
-from edoc.audit.files import MOST_RECIPIENTS, verify_file
+from edoc.audit.files import verify_file
 from edoc.audit.model import AuditTime, AuditTrust, CheckName, Outcome
+from edoc.envelope.limits import MOST_RECIPIENTS
 from edoc.export import layout
 from signing.asice import ContainerFile, Member, SourceStream, open_container, write_container
 from signing.xml import MemorySource

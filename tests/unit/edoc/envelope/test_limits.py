@@ -32,8 +32,9 @@ def test_what_a_setting_allows_can_be_read_out_of_the_archive(setting: str, limi
 
 
 def test_a_reader_of_exports_allows_as_many_recipients_and_files_as_the_archive() -> None:
-    archived = limits_of_archived()
-    assert (archived.max_recipients, archived.max_attachments) == (files.MOST_RECIPIENTS, files.MOST_ATTACHMENTS)
+    archived, of_reader = limits_of_archived(), files.limits_for(1)
+    assert of_reader.max_recipients == archived.max_recipients
+    assert of_reader.max_attachments == archived.max_attachments
 
 
 def test_what_costs_and_cannot_be_set_stays_limited_as_usual() -> None:

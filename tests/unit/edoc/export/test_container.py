@@ -19,11 +19,10 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from edoc.archive.objects import ObjectStore
 from edoc.audit.carried import CERTIFICATE_LIMITS, CRL_LIMITS
-from edoc.audit.files import MOST_ATTACHMENTS, MOST_RECIPIENTS
 from edoc.audit.model import Outcome
 from edoc.delivery.states import MAX_REPORTS
 from edoc.documents.content import open_attachment
-from edoc.envelope.limits import MessageLimits
+from edoc.envelope.limits import MOST_ATTACHMENTS, MOST_RECIPIENTS, MessageLimits
 from edoc.errors import ObjectNotFoundError
 from edoc.export import layout
 from edoc.export.container import MAX_STATUS_BYTES
