@@ -7,7 +7,10 @@ a body is read or an answer written is cut off by the kernel (``SO_RCVTIMEO``, `
 
 from __future__ import annotations
 
+import contextlib
+import queue
 import resource
+import signal
 import socket
 import struct
 from collections.abc import Callable
@@ -83,6 +86,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "logger_class": _Log,
             "when_ready": self._when_ready,
             "pre_fork": self._pre_fork,
+            "post_fork": heed_an_early_end,
             "post_worker_init": self._post_worker_init,
             "worker_exit": self._worker_exit,
         }
@@ -115,6 +119,26 @@ class _Server(BaseApplication):  # type: ignore[misc]
     def _worker_exit(self, _arbiter: Arbiter, _worker: BoundWorker) -> None:
         if self._program is not None:
             self._program.close()
+
+
+def heed_an_early_end(arbiter: Arbiter, _worker: object) -> None:
+    """End a new process that is told to stop before it heeds signals itself.
+
+    Until then it has the arbiter's handler, which only puts them into a queue that is the arbiter's own: the arbiter
+    would wait for the process until its patience is over.
+
+    Raises:
+        SystemExit: it has been told so since the fork.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    with contextlib.suppress(queue.Empty):
+        while True:
+            if arbiter.SIG_QUEUE.get_nowait() == signal.SIGTERM:
+                raise SystemExit(0)
+
+
+def _end(*_: object) -> None:
+    raise SystemExit(0)
 
 
 def _allow_files() -> None:
