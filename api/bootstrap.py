@@ -153,6 +153,7 @@ def open_database(settings: Settings, *, create: bool = False) -> Engine:
     file = settings.sqlite_file
     if file is not None and not file.parent.is_dir():
         raise NotInitializedError(f"there is no folder {file.parent}", "run `edoc init`, or set EDOC_HOME")
+    file = file.resolve() if file is not None else None
     url, size = settings.database_url.get_secret_value(), settings.threads + _SPARE_CONNECTIONS
     if file is not None and not (create or file.exists() or file.with_name(file.name + "-wal").exists()):
         raise NotInitializedError(f"there is no database {file}", "run `edoc init`, or set EDOC_HOME")

@@ -237,7 +237,8 @@ def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: fl
         )
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise DatabaseError("an SQLite database is a file: sqlite:///<path>")
-    path, turn = Path(url.database).absolute(), _Turn(Path(url.database).absolute())
+    path = Path(url.database).resolve()  # SQLite keeps the log beside what a link leads to
+    turn = _Turn(path)
     _check_log(path)
     if create:
         _make_file(path)

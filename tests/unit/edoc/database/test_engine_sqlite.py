@@ -258,3 +258,14 @@ def test_a_file_that_is_not_there_is_made_only_where_that_is_wanted(url: str, pa
     assert not path.exists()
     open_engine(url).dispose()
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_log_beside_what_a_link_leads_to_is_seen(url: str, path: Path, tmp_path: Path) -> None:
+    there = tmp_path / "disk"
+    there.mkdir()
+    path.symlink_to(there / "edoc.db")
+    (there / "edoc.db-wal").write_bytes(b"committed")
+    for create in (False, True):
+        with pytest.raises(UnsafeDatabaseError, match="put the right file back"):
+            open_engine(url, create=create)
+    assert (there / "edoc.db-wal").read_bytes() == b"committed"
