@@ -82,7 +82,7 @@ def open_engine(
     except ArgumentError:
         raise DatabaseError("the database URL cannot be read") from None  # it may hold a password
     if parsed.drivername == "sqlite":
-        engine = _open_sqlite(parsed, pool_size, pool_timeout, busy_timeout, create=create)
+        engine = _open_sqlite(parsed, url, pool_size, pool_timeout, busy_timeout, create=create)
     elif parsed.drivername == POSTGRESQL_DRIVER:
         engine = _open_postgresql(parsed, pool_size, pool_timeout, connect_timeout)
     else:
@@ -228,7 +228,9 @@ class _Turn:
             self._descriptor = None
 
 
-def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: float, *, create: bool) -> Engine:
+def _open_sqlite(
+    url: URL, written: str, pool_size: int, pool_timeout: float, busy_timeout: float, *, create: bool
+) -> Engine:
     if pysqlite3.sqlite_version_info < OLDEST_SQLITE:
         wanted = ".".join(map(str, OLDEST_SQLITE))
         raise UnsafeDatabaseError(
@@ -237,7 +239,8 @@ def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: fl
         )
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise DatabaseError("an SQLite database is a file: sqlite:///<path>")
-    path = Path(url.database).resolve()  # SQLite keeps the log beside what a link leads to
+    # The path as it is written, with `?` and `%` in it; and SQLite keeps the log beside what a link leads to.
+    path = Path(written.partition(":///")[2]).resolve()
     turn = _Turn(path)
     _check_log(path)
     if create:
@@ -250,7 +253,7 @@ def _open_sqlite(url: URL, pool_size: int, pool_timeout: float, busy_timeout: fl
         return made
 
     engine = create_engine(
-        url,
+        url.set(query={}),
         module=pysqlite3,
         creator=connect,
         hide_parameters=True,  # errors are logged, and parameters hold what letters say

@@ -269,3 +269,12 @@ def test_the_log_beside_what_a_link_leads_to_is_seen(url: str, path: Path, tmp_p
         with pytest.raises(UnsafeDatabaseError, match="put the right file back"):
             open_engine(url, create=create)
     assert (there / "edoc.db-wal").read_bytes() == b"committed"
+
+
+@pytest.mark.parametrize("name", ["q?x", "pct%20x", "h a%20b#c?d&e=ế"])
+def test_a_path_is_taken_as_it_is_written(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / name
+    folder.mkdir()
+    open_engine(f"sqlite:///{folder / 'edoc.db'}").dispose()
+    assert (folder / "edoc.db").exists()
+    assert [each.name for each in tmp_path.iterdir()] == [name]
