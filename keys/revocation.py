@@ -214,11 +214,14 @@ class RevocationData:
     def _entry(self, facts: _Crl, certificate: x509.Certificate) -> x509.RevokedCertificate | None:
         """What a CRL lists of the certificate; remembered, since it is looked for from the first entry on."""
         key = (id(facts), certificate.serial_number)
-        if key not in self._entries:
-            if len(self._entries) >= MAX_REMEMBERED:
-                self._entries.clear()
-            self._entries[key] = facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
-        return self._entries[key]
+        try:
+            return self._entries[key]
+        except KeyError:
+            found = facts.crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+        if len(self._entries) >= MAX_REMEMBERED:
+            self._entries.clear()
+        self._entries[key] = found
+        return found
 
     def _final_entries(
         self, certificate: x509.Certificate, issuers: Sequence[x509.Certificate]

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from api.bootstrap import open_archive, open_database
 from api.cli.authority import FOLDER, create_authority, ensure_password, open_authority, publish_trust_list
+from api.cli.errors import usage_error
+from api.cli.language import Text
+from api.config import ArchiveKind
 from api.trust import TRUST_LIST
 from edoc.database import migrate
 from keys.authority import DemonstrationAuthority, KeyAlgorithm
@@ -56,6 +59,7 @@ def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -
     if _has_authority(settings) and ("exchange_key" in made or not (settings.trust_folder / TRUST_LIST).exists()):
         publish_trust_list(open_authority(settings), settings, at)
         made.append("trust_list")
+    _check_whole(settings)
     engine = open_database(settings, create=True)
     try:
         migrate.upgrade(engine)
@@ -63,6 +67,25 @@ def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -
         engine.dispose()
     open_archive(settings)
     return SetUp(settings.home, tuple(made))
+
+
+def _check_whole(settings: Settings) -> None:
+    """An archive whose database is away must not get an empty one beside it.
+
+    Raises:
+        CliError: the archive holds objects, and the file of the database is not there.
+    """
+    file, archive = settings.sqlite_file, settings.archive_folder
+    if file is None or file.exists() or settings.archive is not ArchiveKind.LOCAL:
+        return
+    if any(each.is_file() for each in archive.rglob("*")):
+        what = Text(
+            "kho lưu trữ đã có dữ liệu nhưng thiếu cơ sở dữ liệu", "the archive holds objects, but its database is away"
+        )
+        remedy = Text(
+            "đưa tệp cơ sở dữ liệu về chỗ cũ", "put the file of the database back (docs/operation.md, Backup)"
+        )
+        raise usage_error("database_away", what, remedy, str(file))
 
 
 def _has_authority(settings: Settings) -> bool:

@@ -43,8 +43,9 @@ CERTIFICATE_LIMITS: Final = CarriedLimits(most=4096, most_in_file=8, file_bytes=
 """More than the 3000 certificates of an export to 1000 recipients. One has two kilobytes, and at most twelve where it
 came in a signature; a file of eight is a chain of the greatest length that is believed."""
 CRL_LIMITS: Final = CarriedLimits(most=4096, most_in_file=8, file_bytes=64 << 20, bytes_together=128 << 20)
-"""The exchange exports every CRL that decided, and of an authority whose CRLs are kept for years these are many. A CRL
-takes some 40 bytes for each certificate revoked: 64 MiB, the most that the exchange itself reads, are 1.6 million."""
+"""Two CRLs of each authority prove what was not revoked at one time; exports made before had all that decided, which
+are many where they are kept for years. A CRL takes some 40 bytes for each certificate revoked: 64 MiB, the most that
+the exchange itself reads, are 1.6 million."""
 
 
 @dataclass(frozen=True)

@@ -29,12 +29,14 @@ CRL_TYPE: Final = "application/pkix-crl"
 TEXT_TYPE: Final = "text/plain"
 
 _MAX_NAME_BYTES: Final = 150
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp", "Zs"})
+"""Not those that are unassigned (Cn): which these are depends on the Python that runs, and reader and writer differ."""
 _UNSAFE: Final = re.compile(r'[\\/:*?"<>|]')
 
 
 def attachment_name(position: int, name: str) -> str:
     """The name of the file at ``position`` (from 0), made harmless on every system."""
-    kept = "".join("_" if unicodedata.category(each).startswith(("C", "Z")) and each != " " else each for each in name)
+    kept = "".join("_" if unicodedata.category(each) in _UNSEEN and each != " " else each for each in name)
     safe = _UNSAFE.sub("_", unicodedata.normalize("NFC", kept)).strip(" .") or "file"
     return f"{ATTACHMENTS}{position + 1:02d}-{_shortened(safe)}"
 

@@ -354,3 +354,16 @@ def test_a_list_is_a_file_of_a_usual_size(edoc: Edoc, home: str, tmp_path: Path)
 def test_a_time_outside_the_usual_years_is_wrong_use(edoc: Edoc, home: str, at: str) -> None:
     told = edoc("directory", "close", "--home", home, "H29.4", "--at", at, code=2).stderr
     assert "1900" in told
+
+
+def test_an_archive_whose_database_is_away_gets_no_empty_one(edoc: Edoc, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    edoc("init", "--home", str(home))
+    (home / "edoc.sqlite3").unlink()
+    edoc("init", "--home", str(home))
+    (home / "archive" / "ab").mkdir(parents=True)
+    (home / "archive" / "ab" / "object").write_bytes(b"a letter")
+    (home / "edoc.sqlite3").unlink()
+    told = edoc("init", "--home", str(home), code=2).stderr
+    assert "database is away" in told or "thiếu cơ sở dữ liệu" in told
+    assert not (home / "edoc.sqlite3").exists()

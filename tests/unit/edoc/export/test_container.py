@@ -325,3 +325,9 @@ def test_the_largest_document_that_can_be_set_has_an_export_that_can_be_written_
     frame = len(["mimetype", "manifest", "signatures", "message", "README", "acceptance", "consignment"])
     paths = CERTIFICATE_LIMITS.most + CRL_LIMITS.most
     assert frame + MOST_ATTACHMENTS + for_recipients + paths <= ZipLimits().max_entries == MAX_MEMBERS
+
+
+def test_a_name_does_not_depend_on_which_characters_are_assigned_yet() -> None:
+    unassigned = chr(0x1FBFA)
+    assert layout.attachment_name(0, f"a{unassigned}.pdf") == f"attachments/01-a{unassigned}.pdf"
+    assert layout.attachment_name(0, "a\u200bb\u2028c\u00a0d e.pdf") == "attachments/01-a_b_c_d e.pdf"
