@@ -120,22 +120,25 @@ def write(engine: Engine) -> Iterator[Connection]:
         DatabaseError: see :func:`~edoc.database.errors.wrap_errors`.
     """
     turn: _Turn | None = engine.get_execution_options().get(_TURN)
-    with wrap_errors(), turn or contextlib.nullcontext(), engine.begin() as connection:
-        yield connection
+    with wrap_errors(), turn or contextlib.nullcontext(), engine.connect() as connection:
+        with connection.begin():
+            yield connection
+        if turn is not None:  # what went into a file that was taken away meanwhile is not called durable
+            _check_files(turn, connection)
 
 
 def check_file(engine: Engine) -> None:
-    """Make sure that an SQLite file is still where it was opened. Nothing for PostgreSQL.
+    """Make sure that an SQLite file, its log and the log's index are where they were opened. Nothing for PostgreSQL.
 
-    Each :func:`write` does, and each new connection: SQLite would make an empty file in its place and throw the
-    write-ahead log away, which belongs to the right one.
+    Each :func:`write` does, before and after, and each new connection: SQLite would make an empty file in the place of
+    one that is gone, and go on without what was in it.
 
     Raises:
-        UnsafeDatabaseError: it was moved away, deleted or replaced.
+        UnsafeDatabaseError: one was moved away, deleted or replaced.
     """
     turn: _Turn | None = engine.get_execution_options().get(_TURN)
     if turn is not None:
-        turn.check_file()
+        turn.check_files()
 
 
 def retry(action: Callable[[], T], *, attempts: int = 5, sleep: Callable[[float], None] = time.sleep) -> T:
@@ -175,11 +178,14 @@ class _Turn:
     """
 
     def __init__(self, database: Path) -> None:
-        self._path = database.with_name(database.name + "-turn")
-        self._database = database
-        self._opened: tuple[int, int] | None = None
+        self._path = _beside(database, "-turn")
+        self._database = _OpenFile(database, "file")
+        self._log = _OpenFile(_beside(database, "-wal"), "log")
+        self._index = _OpenFile(_beside(database, "-shm"), "index of the log")
         self._descriptor: int | None = None
         self._lock = threading.Lock()
+        self._connections = 0
+        self._counting = threading.Lock()
 
     def __enter__(self) -> None:
         self._lock.acquire()
@@ -190,11 +196,6 @@ class _Turn:
         except OSError as error:
             self._lock.release()
             raise UnsafeDatabaseError(f"the folder of the database cannot be written: {error}") from error
-        try:
-            self.check_file()
-        except BaseException:
-            self.__exit__()
-            raise
 
     def __exit__(self, *exc: object) -> None:
         try:
@@ -203,29 +204,87 @@ class _Turn:
         finally:
             self._lock.release()
 
-    def check_file(self) -> None:
-        """Make sure that the file at the path of the database is the one that is open.
+    def check_files(self) -> None:
+        """Make sure that the files at the paths of the database, its log and the log's index are those that are open.
 
         SQLite goes on with a file that was moved away or deleted, and what it commits there is lost.
 
         Raises:
-            UnsafeDatabaseError: it is another one, or none.
+            UnsafeDatabaseError: one is another, or none.
         """
-        try:
-            there = self._database.stat()
-        except OSError as error:
-            raise UnsafeDatabaseError(f"the file of the database is gone: {error}; {_PUT_BACK}") from error
-        found = there.st_dev, there.st_ino
-        if self._opened is None:
-            self._opened = found
-        elif found != self._opened:
-            raise UnsafeDatabaseError(f"the file of the database was replaced while it was open; {_PUT_BACK}")
+        for file in (self._database, self._log, self._index):
+            file.check()
+
+    def connected(self) -> None:
+        """A connection has opened the files. SQLite removes a log only when the last connection of all is closed."""
+        with self._counting:
+            self._connections += 1
+        self._database.remember()
+        self.remember_log()
+        self.check_files()
+
+    def remember_log(self) -> None:
+        """Log and index are open, if they are there: an empty database has none before it is first written."""
+        self._log.remember()
+        self._index.remember()
+
+    def closed(self) -> None:
+        """A connection was closed; where it was the last one of this process, the next may find another log."""
+        with self._counting:
+            self._connections -= 1
+            if self._connections == 0:
+                self._forget_log()
 
     def forget(self) -> None:
         """Open the file anew: a lock belongs to what was opened, and parent and child would hold it together."""
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+        self._connections = 0
+        self._forget_log()
+
+    def _forget_log(self) -> None:
+        self._log.forget()
+        self._index.forget()
+
+
+class _OpenFile:
+    """Which file of the database is open, to be found at its path for as long as it is."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        self._path, self._what = path, what
+        self._opened: tuple[int, int] | None = None
+
+    def remember(self) -> None:
+        """It has just been opened; the first time counts."""
+        if self._opened is None:
+            with contextlib.suppress(OSError):
+                self._opened = self._identity()
+
+    def forget(self) -> None:
+        """It is open no more."""
+        self._opened = None
+
+    def check(self) -> None:
+        """Raise UnsafeDatabaseError where what is open is not at the path."""
+        if self._opened is None:
+            return
+        try:
+            found = self._identity()
+        except OSError as error:
+            raise UnsafeDatabaseError(f"the {self._what} of the database is gone: {error}; {_PUT_BACK}") from error
+        if found != self._opened:
+            raise UnsafeDatabaseError(
+                f"the {self._what} of the database was replaced while it was open: {self._path}; {_PUT_BACK}"
+            )
+
+    def _identity(self) -> tuple[int, int]:
+        there = os.stat(self._path)  # noqa: PTH116 - the hot path
+        return there.st_dev, there.st_ino
+
+
+def _beside(database: Path, ending: str) -> Path:
+    return database.with_name(database.name + ending)
 
 
 def _open_sqlite(
@@ -245,10 +304,11 @@ def _open_sqlite(
     _check_log(path)
     if create:
         _make_file(path)
+    _check_names(path)
     address = f"file:{quote(str(path))}?mode=rw"
 
     def connect() -> DBAPIConnection:
-        turn.check_file()
+        turn.check_files()
         made: DBAPIConnection = pysqlite3.connect(address, uri=True, timeout=busy_timeout, check_same_thread=False)
         return made
 
@@ -264,6 +324,8 @@ def _open_sqlite(
         execution_options={_TURN: turn},
     )
     event.listen(engine, "connect", _configure_sqlite)
+    event.listen(engine, "connect", lambda *_: turn.connected())
+    event.listen(engine, "close", lambda *_: turn.closed())
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
@@ -275,13 +337,30 @@ def _make_file(path: Path) -> None:
         raise DatabaseUnavailableError(f"the file of the database cannot be made: {error}") from error
 
 
+def _check_names(path: Path) -> None:
+    """SQLite names the log after the name by which the file is opened: under two names it has two logs.
+
+    Raises:
+        UnsafeDatabaseError: the file is not there, or has several names (hard links).
+    """
+    try:
+        names = path.stat().st_nlink
+    except OSError as error:
+        raise UnsafeDatabaseError(f"the file of the database is gone: {error}; {_PUT_BACK}") from error
+    if names > 1:
+        raise UnsafeDatabaseError(
+            f"the file of the database {path} has {names} names (hard links), so that it could get two logs; leave it"
+            " one: find the others with find -samefile and remove them"
+        )
+
+
 def _check_log(path: Path) -> None:
     """A write-ahead log without its database, or beside an empty file: SQLite would throw it away.
 
     Raises:
         UnsafeDatabaseError: it holds what was committed last.
     """
-    log = path.with_name(path.name + "-wal")
+    log = _beside(path, "-wal")
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size and not (path.exists() and path.stat().st_size):
             raise UnsafeDatabaseError(
@@ -299,6 +378,8 @@ def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+        cursor.execute("SELECT count(*) FROM sqlite_schema")  # opens the log, whose identity is remembered next
+        cursor.fetchone()
     finally:
         cursor.close()
     if mode is None or mode[0] != "wal":
@@ -306,12 +387,32 @@ def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    reads = bool(connection.get_execution_options().get(_READS, False))
+    options = connection.get_execution_options()
+    reads = bool(options.get(_READS, False))
     driver: Any = connection.connection.dbapi_connection
     if connection.info.get(_READS) is not reads:
         driver.execute(f"PRAGMA query_only={int(reads)}")
         connection.info[_READS] = reads
+    if not reads:
+        _check_files(options[_TURN], connection)
     driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
+
+
+def _check_files(turn: _Turn, connection: Connection) -> None:
+    """Before and after a transaction that writes. What lies in a log that was taken away is first carried over into the
+    database, as this connection still holds both: else it would be lost when the last one ends.
+
+    Raises:
+        UnsafeDatabaseError: as :func:`check_file`.
+    """
+    try:
+        turn.remember_log()
+        turn.check_files()
+    except UnsafeDatabaseError:
+        driver: Any = connection.connection.dbapi_connection
+        with contextlib.suppress(pysqlite3.Error):
+            driver.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
+        raise
 
 
 def _open_postgresql(url: URL, pool_size: int, pool_timeout: float, connect_timeout: int) -> Engine:

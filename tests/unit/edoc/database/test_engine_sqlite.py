@@ -9,7 +9,7 @@ import pytest
 from pysqlite3 import dbapi2 as pysqlite3
 from sqlalchemy import Engine, insert, select, text
 
-from edoc.database.engine import open_engine, read, retry, write
+from edoc.database.engine import check_file, open_engine, read, retry, write
 from edoc.database.errors import (
     DatabaseError,
     DatabaseUnavailableError,
@@ -250,6 +250,57 @@ def test_the_log_of_a_file_that_is_away_outlives_readers_and_openers(url: str, p
         assert connection.execute(text("SELECT what FROM kept")).scalar() == "acknowledged"
     again.dispose()
     engine.dispose()
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+@pytest.mark.parametrize("replaced", [False, True])
+def test_what_lies_in_a_log_that_was_taken_away_is_saved_and_nothing_is_added(
+    url: str, path: Path, tmp_path: Path, ending: str, *, replaced: bool
+) -> None:
+    engine = committed_in_the_log(url, path)
+    log = path.with_name(path.name + ending)
+    log.unlink()
+    if replaced:
+        log.touch()
+    with pytest.raises(UnsafeDatabaseError, match="log of the database"):
+        check_file(engine)
+    with pytest.raises(UnsafeDatabaseError, match="log of the database"), write(engine):
+        pytest.fail("the block is not entered")
+    with engine.connect(), pytest.raises(UnsafeDatabaseError, match="log of the database"):
+        engine.connect()  # another connection, which would make a new log
+    copy = tmp_path / "copy"
+    copy.write_bytes(path.read_bytes())  # what kill -9 would leave
+    assert pysqlite3.connect(copy).execute("SELECT what FROM kept").fetchall() == [("acknowledged",)]
+    engine.dispose()
+
+
+def test_what_goes_into_a_log_that_is_taken_away_meanwhile_is_not_called_durable(url: str, path: Path) -> None:
+    engine = committed_in_the_log(url, path)
+
+    def write_and_lose_it() -> None:
+        with write(engine) as connection:
+            connection.execute(text("INSERT INTO kept VALUES ('too late')"))
+            path.with_name(path.name + "-wal").unlink()
+
+    with pytest.raises(UnsafeDatabaseError, match="log of the database is gone"):
+        write_and_lose_it()
+    engine.dispose()
+
+
+def test_a_log_that_sqlite_removed_itself_is_none_that_is_missing(url: str, path: Path) -> None:
+    engine = committed_in_the_log(url, path)
+    engine.dispose()
+    assert not path.with_name(path.name + "-wal").exists()
+    with write(engine) as connection:
+        connection.execute(text("INSERT INTO kept VALUES ('afterwards')"))
+    engine.dispose()
+
+
+def test_a_file_with_two_names_is_refused(url: str, path: Path) -> None:
+    open_engine(url).dispose()
+    path.with_name("backup").hardlink_to(path)
+    with pytest.raises(UnsafeDatabaseError, match="2 names"):
+        open_engine(url)
 
 
 def test_a_file_that_is_not_there_is_made_only_where_that_is_wanted(url: str, path: Path) -> None:
