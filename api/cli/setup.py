@@ -11,7 +11,6 @@ from api.bootstrap import open_archive, open_database
 from api.cli.authority import FOLDER, create_authority, ensure_password, open_authority, publish_trust_list
 from api.cli.errors import usage_error
 from api.cli.language import Text
-from api.config import ArchiveKind
 from api.trust import TRUST_LIST
 from edoc.database import migrate
 from keys.authority import DemonstrationAuthority, KeyAlgorithm
@@ -48,6 +47,7 @@ def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -
         folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
     for part in ("anchors", "intermediates", "crls"):
         (settings.trust_folder / part).mkdir(parents=True, exist_ok=True)
+    _check_whole(settings)
     ensure_password(settings.seals_password_file)
     if not settings.exchange_key_file.exists():
         key = own_key
@@ -59,7 +59,6 @@ def set_up(settings: Settings, at: datetime, own_key: MemoryKey | None = None) -
     if _has_authority(settings) and ("exchange_key" in made or not (settings.trust_folder / TRUST_LIST).exists()):
         publish_trust_list(open_authority(settings), settings, at)
         made.append("trust_list")
-    _check_whole(settings)
     engine = open_database(settings, create=True)
     try:
         migrate.upgrade(engine)
@@ -73,19 +72,30 @@ def _check_whole(settings: Settings) -> None:
     """An archive whose database is away must not get an empty one beside it.
 
     Raises:
-        CliError: the archive holds objects, and the file of the database is not there.
+        CliError: the archive holds objects, and the database has no tables, or is not there.
+        DatabaseError, ArchiveError: one of them cannot be opened.
     """
-    file, archive = settings.sqlite_file, settings.archive_folder
-    if file is None or file.exists() or settings.archive is not ArchiveKind.LOCAL:
+    if _has_tables(settings) or next(iter(open_archive(settings).list()), None) is None:
         return
-    if any(each.is_file() for each in archive.rglob("*")):
-        what = Text(
-            "kho lưu trữ đã có dữ liệu nhưng thiếu cơ sở dữ liệu", "the archive holds objects, but its database is away"
-        )
-        remedy = Text(
-            "đưa tệp cơ sở dữ liệu về chỗ cũ", "put the file of the database back (docs/operation.md, Backup)"
-        )
-        raise usage_error("database_away", what, remedy, str(file))
+    what = Text(
+        "kho lưu trữ đã có dữ liệu nhưng thiếu cơ sở dữ liệu, hoặc cơ sở dữ liệu trống",
+        "the archive holds objects, but its database is away or empty",
+    )
+    remedy = Text(
+        "đưa cơ sở dữ liệu của kho này về chỗ cũ, hoặc chỉ kho lưu trữ khác (docs/operation.md, Backup)",
+        "put its database back, or name another archive (docs/operation.md, Backup)",
+    )
+    raise usage_error("database_away", what, remedy, str(settings.sqlite_file or "EDOC_DATABASE_URL"))
+
+
+def _has_tables(settings: Settings) -> bool:
+    if settings.sqlite_file is not None and not settings.sqlite_file.exists():
+        return False
+    engine = open_database(settings)
+    try:
+        return migrate.has_tables(engine)
+    finally:
+        engine.dispose()
 
 
 def _has_authority(settings: Settings) -> bool:

@@ -18,7 +18,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -32,6 +32,7 @@ from sqlalchemy.exc import ArgumentError
 from edoc.database.errors import (
     DatabaseError,
     DatabaseUnavailableError,
+    ForeignDatabaseError,
     RetryableError,
     UnsafeDatabaseError,
     wrap_errors,
@@ -42,6 +43,8 @@ OLDEST_SQLITE: Final = (3, 51, 3)
 CHECKPOINT_PAGES: Final = 8000
 """Pages (4 KiB) in the write-ahead log before they are carried over into the database: pages that many commits change
 are then carried once. A crash leaves a log of about so much to be read at the next start, in well below a second."""
+VERSION_TABLE: Final = "alembic_version"
+"""Where the migrations leave their mark: a database with tables and without it is not the exchange's."""
 POSTGRESQL_DRIVER: Final = "postgresql+psycopg"
 _READS: Final = "edoc_reads"
 _TURN: Final = "edoc_turn"
@@ -74,6 +77,7 @@ def open_engine(
 
     Raises:
         UnsafeDatabaseError: the database could lose what was committed.
+        ForeignDatabaseError: an SQLite file is another program's.
         DatabaseUnavailableError: it cannot be reached or opened.
         DatabaseError: the URL is of neither kind.
     """
@@ -306,6 +310,7 @@ def _open_sqlite(
         _make_file(path)
     _check_names(path)
     address = f"file:{quote(str(path))}?mode=rw"
+    _check_own(address, busy_timeout)
 
     def connect() -> DBAPIConnection:
         turn.check_files()
@@ -351,6 +356,36 @@ def _check_names(path: Path) -> None:
         raise UnsafeDatabaseError(
             f"the file of the database {path} has {names} names (hard links), so that it could get two logs; leave it"
             " one: find the others with find -samefile and remove them"
+        )
+
+
+def _check_own(address: str, busy_timeout: float) -> None:
+    """Before anything is changed: already the journal mode is kept in the file.
+
+    Raises:
+        ForeignDatabaseError: the file is the database of another program.
+    """
+    with wrap_errors():
+        connection = pysqlite3.connect(address, uri=True, timeout=busy_timeout)
+        try:
+            tables = connection.execute(
+                "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'"
+            )
+            refuse_foreign([name for (name,) in tables])
+        finally:
+            connection.close()
+
+
+def refuse_foreign(tables: Sequence[str]) -> None:
+    """Make sure that a database is empty or the exchange's.
+
+    Raises:
+        ForeignDatabaseError: it has tables, and not the one in which migrations leave their mark.
+    """
+    if tables and VERSION_TABLE not in tables:
+        raise ForeignDatabaseError(
+            f"the database is another program's: it holds {', '.join(sorted(tables)[:3])} and no {VERSION_TABLE};"
+            " give the exchange one of its own (EDOC_DATABASE_URL)"
         )
 
 

@@ -47,6 +47,10 @@ class SchemaVersionError(DatabaseError):
     """The tables are not those of this version of the program."""
 
 
+class ForeignDatabaseError(DatabaseError):
+    """The tables are those of another program; nothing was changed."""
+
+
 class RetryableError(DatabaseError):
     """The transaction met another one; nothing was written, and the same may succeed when tried again."""
 

@@ -13,9 +13,9 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
-from edoc.database.engine import read, write
+from edoc.database.engine import read, refuse_foreign, write
 from edoc.database.errors import SchemaVersionError
 
 _FOLDER: Final = Path(__file__).parent / "migrations"
@@ -30,15 +30,27 @@ def upgrade(engine: Engine) -> None:
 
     Raises:
         SchemaVersionError: the database was migrated by a newer version of the program.
+        ForeignDatabaseError: it holds tables of another program.
         DatabaseError: the database fails.
     """
     with write(engine) as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+        refuse_foreign(inspect(connection).get_table_names())
         try:
             command.upgrade(_config(connection), "head")
         except CommandError as error:
             raise SchemaVersionError(f"the database cannot be migrated: {error}") from error
+
+
+def has_tables(engine: Engine) -> bool:
+    """Whether the database was ever made: some version of the program has its tables there.
+
+    Raises:
+        DatabaseError: the database fails.
+    """
+    with read(engine) as connection:
+        return bool(MigrationContext.configure(connection).get_current_heads())
 
 
 def is_current(engine: Engine) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import socket
+import sqlite3
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -356,14 +359,32 @@ def test_a_time_outside_the_usual_years_is_wrong_use(edoc: Edoc, home: str, at: 
     assert "1900" in told
 
 
-def test_an_archive_whose_database_is_away_gets_no_empty_one(edoc: Edoc, tmp_path: Path) -> None:
+@pytest.mark.parametrize("emptied", [False, True])
+def test_an_archive_whose_database_is_away_or_emptied_gets_no_new_one(
+    edoc: Edoc, tmp_path: Path, *, emptied: bool
+) -> None:
     home = tmp_path / "home"
+    database = home / "edoc.sqlite3"
     edoc("init", "--home", str(home))
-    (home / "edoc.sqlite3").unlink()
+    database.unlink()
     edoc("init", "--home", str(home))
-    (home / "archive" / "ab").mkdir(parents=True)
-    (home / "archive" / "ab" / "object").write_bytes(b"a letter")
-    (home / "edoc.sqlite3").unlink()
-    told = edoc("init", "--home", str(home), code=2).stderr
-    assert "database is away" in told or "thiếu cơ sở dữ liệu" in told
-    assert not (home / "edoc.sqlite3").exists()
+    LocalObjectStore(home / "archive", retention=timedelta()).put_bytes(b"a letter")
+    edoc("init", "--home", str(home))
+    database.unlink()
+    if emptied:
+        database.touch(0o600)
+    for _ in range(2):
+        assert "its database is away or empty" in edoc("init", "--home", str(home), code=2).stderr
+    assert database.exists() is emptied
+
+
+def test_the_database_of_another_program_stays_as_it_is(edoc: Edoc, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir(0o700)
+    database = home / "edoc.sqlite3"
+    with contextlib.closing(sqlite3.connect(database)) as other:
+        other.execute("CREATE TABLE orders (id)")
+    before = database.read_bytes()
+    assert "another program's: it holds orders" in edoc("init", "--home", str(home), code=3).stderr
+    assert database.read_bytes() == before
+    assert [each.name for each in home.glob("edoc.sqlite3*")] == [database.name]
