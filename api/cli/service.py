@@ -137,6 +137,8 @@ def _sweep(todo: Worker, log: FilteringBoundLogger) -> None:
         log.warning("the archive cannot be swept now", reason=str(error))
     else:
         log.info("archive swept", **vars(report))
+        if report.kept:
+            log.warning("the archive holds messages that no row refers to: edoc doctor --deep", kept=report.kept)
 
 
 @click.command(cls=EdocCommand)

@@ -22,7 +22,8 @@ class AcceptanceStep(Enum):
     """A crash leaves objects that no row refers to: the sweep removes them after its grace period, or the sender's
     retry uses them."""
     MESSAGE_ARCHIVED = "message_archived"
-    """The same for the message itself."""
+    """A crash leaves a message that no row refers to, until the sender's retry uses it: the sweep removes none
+    (decision 0010), and keeps what came with it."""
     TRANSACTION_BEGUN = "transaction_begun"
     """From here to the commit a crash rolls back; the objects stay as above."""
     EVIDENCE_SEALED = "evidence_sealed"

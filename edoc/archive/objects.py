@@ -1,7 +1,7 @@
 """What an object store is to the exchange: write-once objects, addressed by the SHA-256 of their bytes.
 
 Every put is durable when it returns: a crash before leaves at most a staged file or an object that no row
-refers to, which the sweep (``edoc/archive/sweep.py``) removes after its grace period.
+refers to, which the sweep (``edoc/archive/sweep.py``) removes after its grace period, unless it is a message.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ version in place. :meth:`S3ObjectStore.check_lock` tries it out.
 
 **Durability** is the service's word: it answers a PUT, or the completion of an upload, when it has stored the object.
 What a crash leaves: before that answer an upload that no reader sees, and perhaps a local staged file, which the sweep
-removes (:meth:`S3ObjectStore.discard_stale`); after it the object, which the sweep removes if no row refers to it.
+removes (:meth:`S3ObjectStore.discard_stale`); after it the object, which the sweep removes if no row refers to it and
+it is no message.
 
 **Putting again.** What is there is read back first: a put relies on no object that was damaged since. An object
 younger than ``renew_after`` is left alone then. An older one gets a new version of the same

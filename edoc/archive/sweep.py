@@ -1,9 +1,15 @@
-"""Removing what crashes left in the archive: objects that no row refers to, and staged files nobody will finish.
+"""Removing what crashes left in the archive: files that no row refers to, and staged files nobody will finish.
 
-An object is written before the transaction that refers to it, so a crash, or a refused message, can leave one
-without a reference. The grace period must be much longer than the longest acceptance takes, and longer than the age
-after which a store renews an object that is put again (``renew_after`` of the S3 store): what is younger may be about
-to be referred to. An object under retention is kept until that is over, even if nothing refers to it.
+An object is written before the transaction that refers to it, so a crash can leave one without a reference. The grace
+period must be much longer than the longest acceptance takes, and longer than the age after which a store renews an
+object that is put again (``renew_after`` of the S3 store): what is younger may be about to be referred to. An object
+under retention is kept until that is over, even if nothing refers to it.
+
+**What is or may be sealed (a message, evidence) is never removed.** That no row refers to a message does not prove that
+it was not accepted: so it is too where the database lost the row, such as one that was restored from an older copy or
+put in the place of another. The same holds for a file that was stored within a grace period of such a message, and may
+have come with it. All of that is counted, for the operator to look into (docs/operation.md); crashes seldom leave any,
+since the sender's retry uses it. A file that came alone is missed by nobody: the message would carry it again.
 
 The sweep may run at any time, in several processes, and be stopped anywhere: the next one goes on.
 """
@@ -11,17 +17,25 @@ The sweep may run at any time, in several processes, and be stopped anywhere: th
 from __future__ import annotations
 
 import itertools
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
 from edoc.archive.objects import ObjectStat, ObjectStore
-from edoc.errors import ObjectNotFoundError, RetentionError
+from edoc.errors import ArchiveError, ObjectNotFoundError, RetentionError
 
 BATCH: Final = 500
 """Objects asked about at once."""
+MOST_UNREFERENCED: Final = 100_000
+"""More of them cannot have been left by crashes."""
+HEAD_BYTES: Final = 4096
+"""What is read of an object to see whether it may be XML."""
 SHORTEST_GRACE: Final = timedelta(hours=2)
+
+_BEFORE_XML: Final = b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n"
+"""The bytes of byte order marks, and white space in any encoding."""
 
 ReferenceCheck = Callable[[Sequence[str]], frozenset[str]]
 """Given digests, answers those that something refers to. Anything it raises ends the sweep."""
@@ -36,34 +50,74 @@ class SweepReport:
     deleted: int
     """Unreferenced objects removed."""
     retained: int
-    """Unreferenced objects that are old enough, and still under retention."""
+    """Unreferenced objects that could go, and are still under retention."""
+    kept: int
+    """Unreferenced messages and evidence, and files that may have come with them."""
     staged: int
     """Staged files and uploads removed."""
 
 
 def sweep(store: ObjectStore, references: ReferenceCheck, now: datetime, grace: timedelta) -> SweepReport:
-    """Remove what nothing refers to and is older than ``grace``.
+    """Remove the files that nothing refers to and that are older than ``grace``.
 
-    Never removes an object that the check did not see: should the check fail, its error passes and the objects it was
-    asked about stay.
+    Never removes an object that the check did not see: should the check fail, its error passes and everything stays.
 
     Raises:
         ValueError: the grace period is shorter than :data:`SHORTEST_GRACE`, so that live work could be removed.
-        ArchiveError: the object store fails.
+        ArchiveError: the object store fails; or nothing refers to so many objects that the database cannot be the one
+            of this archive, and everything stays.
     """
     if grace < SHORTEST_GRACE:
         raise ValueError(f"a grace period of {grace} could remove what is being accepted; at least {SHORTEST_GRACE}")
-    examined = deleted = retained = 0
+    examined, unreferenced = _unreferenced(store, references, now - grace)
+    sealed = sorted(each.stored_at for each in unreferenced if _may_be_sealed(store, each))
+    alone = [each for each in unreferenced if not _came_with_one_of(sealed, each, grace)]
+    removed = [_remove(store, each.sha256, now, grace) for each in alone]
+    return SweepReport(
+        examined=examined,
+        deleted=removed.count(True),
+        retained=removed.count(False),
+        kept=len(unreferenced) - len(alone),
+        staged=store.discard_stale(now - grace),
+    )
+
+
+def _unreferenced(
+    store: ObjectStore, references: ReferenceCheck, before: datetime
+) -> tuple[int, tuple[ObjectStat, ...]]:
+    """How many objects there are, and those of them that nothing refers to and that were stored before then."""
+    examined, found = 0, []
     for batch in _batches(store.list()):
         examined += len(batch)
-        old = [each.sha256 for each in batch if each.stored_at + grace <= now]
-        referenced = references(old) if old else frozenset()
-        for sha256 in old:
-            if sha256 not in referenced:
-                removed = _remove(store, sha256, now, grace)
-                deleted += removed
-                retained += not removed
-    return SweepReport(examined, deleted, retained, store.discard_stale(now - grace))
+        old = [each for each in batch if each.stored_at <= before]
+        referenced = references([each.sha256 for each in old]) if old else frozenset()
+        found += [each for each in old if each.sha256 not in referenced]
+        if len(found) > MOST_UNREFERENCED:
+            raise ArchiveError(
+                f"no row refers to more than {MOST_UNREFERENCED} objects of the archive: the database is not the one"
+                " that belongs to it, so that nothing is removed"
+            )
+    return examined, tuple(found)
+
+
+def _may_be_sealed(store: ObjectStore, stat: ObjectStat) -> bool:
+    """Whether an object can be a message or evidence: whether it begins as XML does, in any encoding."""
+    try:
+        with store.open(stat.sha256, length=HEAD_BYTES) as stream:
+            head = stream.read(HEAD_BYTES)
+    except ObjectNotFoundError:  # another sweep was faster: it was none
+        return False
+    began = head.lstrip(_BEFORE_XML)
+    return began.startswith(b"<") or (not began and stat.size > HEAD_BYTES)
+
+
+def _came_with_one_of(sealed: Sequence[datetime], stat: ObjectStat, grace: timedelta) -> bool:
+    """Whether one of the messages (or what may be one) was stored about when an object was, or is that object itself.
+
+    Before or after: of a large message the time is that of its arrival, before its files were taken out of it.
+    """
+    first = bisect_left(sealed, stat.stored_at - grace)
+    return first < len(sealed) and sealed[first] <= stat.stored_at + grace
 
 
 def _remove(store: ObjectStore, sha256: str, now: datetime, grace: timedelta) -> bool:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from sqlalchemy import delete
+
+from edoc.database.engine import write
+from edoc.database.tables import Base
 from edoc.reconciliation import ObjectState, count_objects, reconcile, referenced_in
 from edoc.worker import GRACE, Worker
 from tests.support.services import SmallExchange, attachment, letter
@@ -61,3 +65,19 @@ def test_the_sweep_removes_what_a_crash_left_and_nothing_else(small: SmallExchan
     assert small.exchange.store.stat(stray) is None
     assert small.exchange.store.stat(receipt.message_sha256) is not None
     assert set(states(small).values()) == {ObjectState.INTACT}
+
+
+def test_letters_whose_rows_are_gone_outlive_the_sweep(small: SmallExchange) -> None:
+    """Such as after an older copy of the database was restored beside a newer archive."""
+    small.submit(letter(1, attachments=(attachment(b"%PDF-1.7\n" + bytes(300_000)),)))
+    small.submit(letter(2))
+    small.work()
+    objects = [each.sha256 for each in small.exchange.store.list()]
+    with write(small.exchange.engine) as connection:
+        for table in reversed(Base.metadata.sorted_tables):
+            if table.name in {"message", "document", "attachment", "delivery", "evidence", "event", "outbox"}:
+                connection.execute(delete(table))
+    small.clock.now = datetime.now(UTC) + GRACE + timedelta(minutes=1)
+    report = Worker(small.exchange, lambda task, error: None).sweep()
+    assert (report.deleted, report.kept) == (0, len(objects))
+    assert [each.sha256 for each in small.exchange.store.list()] == objects

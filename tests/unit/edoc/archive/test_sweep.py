@@ -10,6 +10,7 @@ import pytest
 from edoc.archive import sweep as sweep_module
 from edoc.archive.local import LocalObjectStore
 from edoc.archive.sweep import SweepReport, sweep
+from edoc.errors import ArchiveError
 from tests.support.object_store_conformance import digest
 
 GRACE = timedelta(days=1)
@@ -28,12 +29,17 @@ def nothing(_digests: Sequence[str]) -> frozenset[str]:
     return frozenset()
 
 
+def age(folder: Path, sha256: str, stored_at: datetime) -> None:
+    moment = stored_at.timestamp()
+    os.utime(folder / "archive" / "objects" / sha256[:2] / sha256, (moment, moment))
+
+
 def test_what_nothing_refers_to_is_removed_and_the_rest_stays(store: LocalObjectStore) -> None:
     kept, left = store.put_many([b"kept", b"left"])
 
     report = sweep(store, lambda digests: frozenset({kept.sha256} & set(digests)), later(), GRACE)
 
-    assert report == SweepReport(examined=2, deleted=1, retained=0, staged=0)
+    assert report == SweepReport(examined=2, deleted=1, retained=0, kept=0, staged=0)
     assert [each.sha256 for each in store.list()] == [kept.sha256]
     assert store.stat(left.sha256) is None
 
@@ -65,8 +71,7 @@ def test_nothing_is_removed_when_the_check_fails(store: LocalObjectStore) -> Non
 
 def test_an_object_put_again_during_the_check_stays(store: LocalObjectStore, tmp_path: Path) -> None:
     sha256 = store.put_bytes(b"a letter").sha256
-    long_ago = (datetime.now(UTC) - timedelta(days=3)).timestamp()
-    os.utime(tmp_path / "archive" / "objects" / sha256[:2] / sha256, (long_ago, long_ago))
+    age(tmp_path, sha256, datetime.now(UTC) - timedelta(days=3))
 
     def put_meanwhile(_digests: Sequence[str]) -> frozenset[str]:
         store.put_bytes(b"a letter")
@@ -98,6 +103,57 @@ def test_what_is_under_retention_is_kept_and_counted(tmp_path: Path) -> None:
     assert store.verify(digest(b"a letter")) == 8
 
 
+@pytest.mark.parametrize(
+    "sealed",
+    [
+        b"<edXML/>",
+        b"\xef\xbb\xbf<?xml version='1.0'?><edXML/>",
+        b"\r\n\t <edXML/>",
+        "<edXML/>".encode("utf-16"),
+        "<edXML/>".encode("utf-16-be"),
+        b" " * 5000 + b"<edXML/>",
+    ],
+)
+def test_a_message_without_a_row_is_kept_with_the_file_that_may_have_come_with_it(
+    store: LocalObjectStore, tmp_path: Path, sealed: bytes
+) -> None:
+    file, message, alone = store.put_many([b"a file", sealed, b"a file that came alone"])
+    now = datetime.now(UTC)
+    for stat, days in ((file, 10), (message, 10), (alone, 8)):
+        age(tmp_path, stat.sha256, now - timedelta(days=days))
+
+    report = sweep(store, nothing, now, GRACE)
+
+    assert (report.deleted, report.kept) == (1, 2)
+    assert {each.sha256 for each in store.list()} == {file.sha256, message.sha256}
+
+
+@pytest.mark.parametrize("seconds", [-1, 1])
+def test_a_file_stored_long_before_or_after_a_message_did_not_come_with_it(
+    store: LocalObjectStore, tmp_path: Path, seconds: int
+) -> None:
+    near, far, message = store.put_many([b"a file", b"a file that did not", b"<edXML/>"])
+    stored = datetime.now(UTC) - timedelta(days=10)
+    age(tmp_path, message.sha256, stored)
+    age(tmp_path, near.sha256, stored + seconds * GRACE)
+    age(tmp_path, far.sha256, stored + seconds * (GRACE + timedelta(seconds=1)))
+
+    assert sweep(store, nothing, datetime.now(UTC), GRACE).deleted == 1
+    assert {each.sha256 for each in store.list()} == {near.sha256, message.sha256}
+
+
+def test_nothing_is_removed_where_nearly_nothing_is_referred_to(
+    store: LocalObjectStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep_module, "MOST_UNREFERENCED", 3)
+    store.put_many([b"%d" % number for number in range(4)])
+
+    with pytest.raises(ArchiveError, match="the database is not the one"):
+        sweep(store, nothing, later(), GRACE)
+
+    assert len(list(store.list())) == 4
+
+
 def test_stale_staged_files_are_removed(store: LocalObjectStore, tmp_path: Path) -> None:
     (tmp_path / "archive" / "staging" / "staged-1-1").write_bytes(b"half")
 
@@ -117,7 +173,7 @@ def test_references_are_asked_for_in_batches(store: LocalObjectStore, monkeypatc
     report = sweep(store, all_referenced, later(), GRACE)
 
     assert sizes == [5, 1]
-    assert report == SweepReport(examined=6, deleted=0, retained=0, staged=0)
+    assert report == SweepReport(examined=6, deleted=0, retained=0, kept=0, staged=0)
 
 
 def test_a_grace_period_that_live_work_could_outlast_is_refused(store: LocalObjectStore) -> None:
