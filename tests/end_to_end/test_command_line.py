@@ -29,6 +29,14 @@ PATIENCE = 30.0
 pytestmark = pytest.mark.end_to_end
 
 
+@pytest.fixture(scope="module", autouse=True)
+def interruptible() -> Iterator[None]:
+    """What is started from a shell in the background ignores Ctrl-C, and so does all that it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 def environment(**given: str) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("EDOC_", "LC_", "LANG"))}
     return {**kept, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", **given}
