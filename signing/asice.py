@@ -53,8 +53,11 @@ _KNOWN_META_INF: Final = re.compile(
     re.IGNORECASE,
 )
 """The names that EN 319 162-1 section 4.4 gives to files in META-INF."""
-_DIRTY_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-"""Unicode categories that have no place in a file name: controls, invisible formatting, lone surrogates."""
+_DIRTY_CATEGORIES: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Zl", "Zp"})
+"""Unicode categories that have no place in a file name: controls, invisible formatting, lone surrogates. Not those that
+are unassigned (Cn): which these are depends on the Python that runs, and reader and writer differ."""
+_MAX_STEPS: Final = 16
+"""Folders in which a file may lie, one in the other."""
 _SIGNATURE_LIMITS: Final = XmlLimits(max_bytes=8 << 20, max_skeleton_bytes=8 << 20, max_nodes=400_000)
 """Room for a reference to each of ten thousand files, and for countersigners."""
 _FILES_WITHOUT_MORE: Final = 10_000
@@ -139,7 +142,8 @@ def check_name(name: str) -> None:
     """Make sure that a name means the same file on every system, and none outside of the folder unpacked into.
 
     Raises:
-        ContainerError: it is empty, absolute, leads upwards, has a backslash, a colon, or an invisible character.
+        ContainerError: it is empty, absolute, leads upwards or through too many folders, has a backslash, a colon, or
+            an invisible character.
     """
     if any(unicodedata.category(character) in _DIRTY_CATEGORIES for character in name):
         raise ContainerError(f"the name {name!r} has a control or invisible character")
@@ -147,6 +151,8 @@ def check_name(name: str) -> None:
         raise ContainerError(f"the name {name!r} has a backslash or a colon, which some systems take for a path")
     if any(step in ("", ".", "..") for step in name.split("/")):
         raise ContainerError(f"the name {name!r} is empty, absolute, or leads out of the container")
+    if name.count("/") > _MAX_STEPS:
+        raise ContainerError(f"the name {name!r} leads through more than {_MAX_STEPS} folders")
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
@@ -203,15 +209,21 @@ def _check_files(files: Sequence[ContainerFile]) -> None:
 def _check_distinct(names: Sequence[str]) -> None:
     """No two names may become one file on a system that ignores case or composes accents, nor a file a folder."""
     seen: set[str] = set()
-    folders: set[str] = set()
     for name in names:
         folded = _folded(name)
         if folded in seen:
             raise ContainerError(f"the name {name!r} is there twice")
         seen.add(folded)
-        folders.update(folded[:at] for at, character in enumerate(folded) if character == "/")
-    if both := seen & folders:
-        raise ContainerError(f"the name {min(both)!r} is both a file and a folder")
+    for folded in seen:
+        for folder in _folders(folded):
+            if folder in seen:
+                raise ContainerError(f"the name {folder!r} is both a file and a folder")
+
+
+def _folders(name: str) -> Iterator[str]:
+    """The folders in which a file lies, the innermost first."""
+    while name := name.rpartition("/")[0]:
+        yield name
 
 
 def _folded(name: str) -> str:

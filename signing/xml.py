@@ -129,6 +129,8 @@ class XmlLimits:
     """Number of ``<`` in the skeleton, an upper bound of its elements."""
     max_attributes: int = 200_000
     """Number of ``=`` in the skeleton, an upper bound of its attributes."""
+    max_attributes_of_one: int = 64
+    """Number of attributes of one element: canonicalization sorts them in a time that grows with the square."""
     max_namespaces: int = 4_000
     """Number of namespace declarations."""
     max_namespaces_in_scope: int = 32
@@ -398,7 +400,7 @@ def parse(source: ByteSource | bytes, limits: XmlLimits) -> ParsedXml:
     skeleton, runs = _cut_runs(source, limits)
     _check_skeleton(skeleton, limits)
     root = _parse_skeleton(skeleton)
-    _check_depth(root, limits.max_depth)
+    _check_shape(root, limits)
     _check_namespaces(skeleton, root, limits)
     _check_markers(root, runs)
     return ParsedXml(root, source, runs)
@@ -622,14 +624,25 @@ def _parse_skeleton(skeleton: bytes) -> etree._Element:
     return root
 
 
-def _check_depth(root: etree._Element, max_depth: int) -> None:
-    if _deeper_than(max_depth)(root):
-        raise XmlLimitError("xml.max_depth", f"elements nest deeper than {max_depth}", "flatten the document")
+def _check_shape(root: etree._Element, limits: XmlLimits) -> None:
+    if _deeper_than(limits.max_depth)(root):
+        raise XmlLimitError("xml.max_depth", f"elements nest deeper than {limits.max_depth}", "flatten the document")
+    if _wider_than(limits.max_attributes_of_one)(root):
+        raise XmlLimitError(
+            "xml.max_attributes_of_one",
+            f"an element has more than {limits.max_attributes_of_one} attributes",
+            "use the attributes of the format",
+        )
 
 
 @functools.cache
 def _deeper_than(max_depth: int) -> etree.XPath:
     return etree.XPath("boolean(" + "/*" * (max_depth + 1) + ")")
+
+
+@functools.cache
+def _wider_than(max_attributes: int) -> etree.XPath:
+    return etree.XPath(f"boolean(/descendant-or-self::*/@*[{max_attributes + 1}])")
 
 
 def _check_markers(root: etree._Element, runs: Mapping[str, _Run]) -> None:

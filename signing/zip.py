@@ -29,6 +29,12 @@ DEFLATED: Final = 8
 _UTF8_FLAG: Final = 0x0800
 _ENCRYPTED_FLAGS: Final = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR_FLAG: Final = 0x0008
+_DESCRIPTOR: Final = struct.Struct("<3I")
+_DESCRIPTOR_MAGIC: Final = b"PK\x07\x08"
+_EXTRA: Final = struct.Struct("<2H")
+_HARMLESS_EXTRA: Final = frozenset({0x5455, 0x5855, 0x7855, 0x7875, 0x000A, 0xCAFE, 0xD935})
+"""Times, owners, the mark of a JAR, alignment. Others can give a member another name (0x7075) or size (0x0001), which
+some readers heed and others do not."""
 _DOS_DATE_1980: Final = 0x0021
 _VERSION: Final = 20
 _MADE_ON_UNIX: Final = 3 << 8
@@ -70,6 +76,8 @@ class ZipEntry:
     data_start: int
     has_extra: bool
     """Whether the local header carries an extra field or leaves its sizes to a data descriptor."""
+    has_descriptor: bool
+    """Whether a data descriptor follows the bytes."""
 
     @property
     def data_stop(self) -> int:
@@ -140,7 +148,7 @@ def read_entries(source: ByteSource, limits: ZipLimits) -> tuple[ZipEntry, ...]:
         raise ContainerError("the container's directory is longer than its members explain")
     directory = source.read(directory_start, end)
     entries = sorted(_read_directory(source, directory, count, limits), key=lambda entry: entry.header_start)
-    _check_layout(entries, directory_start)
+    _check_layout(source, entries, directory_start)
     total = sum(entry.size for entry in entries)
     if total > limits.max_total_bytes:
         raise ContainerError(f"the members have {total} bytes together, more than {limits.max_total_bytes}")
@@ -189,9 +197,12 @@ def _read_central(source: ByteSource, directory: bytes, at: int, limits: ZipLimi
     name = _decode_name(encoded, flags)
     _check_sizes(name, flags, method, compressed, size, limits)
     described = (flags, method, crc, compressed, size)
+    extra_start = name_start + name_size
+    _check_extra(name, directory[extra_start : extra_start + extra_size], extra_size)
     data_start, has_extra = _read_local(source, start, encoded, name, described)
-    entry = ZipEntry(name, method, crc, size, compressed, start, data_start, has_extra)
-    return entry, name_start + name_size + extra_size + comment_size
+    has_descriptor = bool(flags & _DESCRIPTOR_FLAG)
+    entry = ZipEntry(name, method, crc, size, compressed, start, data_start, has_extra, has_descriptor)
+    return entry, extra_start + extra_size + comment_size
 
 
 def _decode_name(encoded: bytes, flags: int) -> str:
@@ -228,19 +239,49 @@ def _read_local(
     here = (flags, method, *(described[2:] if descriptor else (crc, compressed, size)))
     if here != described:
         raise ContainerError(f"{name} is described in two ways, in its own header and in the directory")
-    return start + _LOCAL.size + name_size + extra_size, descriptor or extra_size > 0
+    extra_start = start + _LOCAL.size + name_size
+    _check_extra(name, source.read(extra_start, extra_start + extra_size), extra_size)
+    return extra_start + extra_size, descriptor or extra_size > 0
 
 
-def _check_layout(entries: list[ZipEntry], directory_start: int) -> None:
+def _check_extra(name: str, extra: bytes, size: int) -> None:
+    at = 0
+    while at < len(extra):
+        if len(extra) - at < _EXTRA.size:
+            raise ContainerError(f"the extra fields of {name} are damaged")
+        kind, length = _EXTRA.unpack_from(extra, at)
+        if kind not in _HARMLESS_EXTRA:
+            raise ContainerError(f"{name} has an extra field (0x{kind:04x}) by which others may read another file")
+        at += _EXTRA.size + length
+    if at != size:
+        raise ContainerError(f"the extra fields of {name} are damaged")
+
+
+def _check_layout(source: ByteSource, entries: list[ZipEntry], directory_start: int) -> None:
+    """Member must follow on member: what stands between is a file to readers that do not look into the directory."""
     free_from = 0
-    for entry in entries:
-        if entry.header_start < free_from:
-            raise ContainerError(f"{entry.name} overlaps another member")
-        free_from = entry.data_stop
+    starts = [*(each.header_start for each in entries), directory_start]
+    for entry, next_start in zip(entries, starts[1:], strict=True):
+        if entry.header_start != free_from:
+            where = "before its first member" if entry is entries[0] else f"before {entry.name}"
+            overlaps = entry.header_start < free_from
+            raise ContainerError(
+                f"{entry.name} overlaps another member" if overlaps else f"the container has bytes {where}"
+            )
+        free_from = entry.data_stop + (_descriptor_size(source, entry, next_start) if entry.has_descriptor else 0)
     if free_from > directory_start:
         raise ContainerError("a member overlaps the container's directory")
-    if entries and entries[0].header_start:
-        raise ContainerError("the container has bytes before its first member")
+    if free_from < directory_start:
+        raise ContainerError("the container has bytes between its last member and its directory")
+
+
+def _descriptor_size(source: ByteSource, entry: ZipEntry, next_start: int) -> int:
+    """The length of the data descriptor, which must say what the directory says (APPNOTE 4.3.9)."""
+    plain = _DESCRIPTOR.pack(entry.crc, entry.compressed_size, entry.size)
+    found = source.read(entry.data_stop, min(next_start, entry.data_stop + len(_DESCRIPTOR_MAGIC) + len(plain)))
+    if found not in (plain, _DESCRIPTOR_MAGIC + plain):
+        raise ContainerError(f"{entry.name} is described in two ways, behind its bytes and in the directory")
+    return len(found)
 
 
 def entry_chunks(source: ByteSource, entry: ZipEntry) -> Iterator[bytes]:

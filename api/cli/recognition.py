@@ -19,6 +19,9 @@ HEAD_BYTES: Final = 512
 """So many bytes tell what a file is."""
 _CHUNK_BYTES: Final = 1 << 20
 _TAR_AT: Final = 257
+_NAME_AT: Final = 30
+"""Where in a ZIP archive the name of its first member stands."""
+_OFFICE_NAMES: Final = (b"[Content_Types].xml", b"_rels/.rels", b"docProps/")
 
 
 @dataclass(frozen=True)
@@ -83,7 +86,7 @@ def recognise(head: bytes) -> Foreign | None:
     if not head:
         return _EMPTY
     if head.startswith(b"PK\x03\x04"):
-        return Foreign(_OFFICE, _AS_ATTACHMENT) if b"[Content_Types].xml" in head else None
+        return Foreign(_OFFICE, _AS_ATTACHMENT) if head[_NAME_AT:].startswith(_OFFICE_NAMES) else None
     if head.startswith(b"PK"):
         return None
     found = next((foreign for start, foreign in _BEGINNINGS if head.startswith(start)), None)

@@ -8,9 +8,11 @@ import io
 import struct
 import tracemalloc
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -242,6 +244,31 @@ def test_containers_of_other_writers_are_read() -> None:
         assert source.read(source.size - 3, source.size + 10) == content[-3:]
 
 
+def test_what_other_writers_say_besides_is_passed_over() -> None:
+    with open_container(streamed(PAIR)) as read:
+        assert [(member.name, member.read()) for member in read.members] == PAIR
+    times = struct.pack("<2HBI", 0x5455, 5, 1, 1_700_000_000)
+    with open_container(with_extra(times)) as read:
+        assert read.member("a").read() == b"first"
+
+
+def test_names_of_many_folders_take_little_memory() -> None:
+    names = ["/".join(["x" * 30] * 15) + f"/{number}" for number in range(20_000)]
+    data = zipped([(name, b"") for name in names])
+    tracemalloc.start()
+    with open_container(data) as read:
+        assert len(read.members) == len(names)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 * len(data)
+
+
+def test_a_name_with_a_character_that_no_unicode_of_this_python_knows_is_written_and_read() -> None:
+    name = "attachments/01-\u0378.txt"
+    with open_container(made({name: b"x"})) as read:
+        assert read.member(name).read() == b"x"
+
+
 def test_small_compressed_and_stored_members_are_sources_too() -> None:
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         with open_container(zipped([("a", b"0123456789" * 9), ("b", b"after")], compression=compression)) as container:
@@ -330,6 +357,77 @@ def ends_with(data: bytes, **fields: int) -> bytes:
     return data[: at + 4] + struct.pack("<4H2IH", *(values[name] for name in names))
 
 
+def with_extra(field: bytes, *, central_only: bool = False) -> bytes:
+    """An archive whose second member carries an extra field."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("mimetype"), MEDIA_TYPE.encode())
+        info = zipfile.ZipInfo("a")
+        info.extra = b"" if central_only else field
+        archive.writestr(info, b"first")
+        info.extra = field
+    return out.getvalue()
+
+
+def with_gap(data: bytes, at: int, between: bytes) -> bytes:
+    """The archive with bytes put in at ``at``, between members or before the directory, and every offset mended."""
+    directory = data.index(b"PK\x01\x02")
+    changed = bytearray(data[:at] + between + data[at:])
+    central = directory + len(between)
+    while changed[central : central + 4] == b"PK\x01\x02":
+        (start,) = struct.unpack_from("<I", changed, central + 42)
+        if start >= at:
+            struct.pack_into("<I", changed, central + 42, start + len(between))
+        central += 46 + sum(struct.unpack_from("<3H", changed, central + 28))
+    return ends_with(bytes(changed), start=directory + len(between))
+
+
+class Unseekable(io.RawIOBase):
+    """What makes a writer put sizes behind the bytes."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:  # noqa: ANN401 - any buffer
+        self.data += data
+        return len(data)
+
+
+def streamed(members: list[tuple[str, bytes]]) -> bytes:
+    """An archive whose members but the first are followed by data descriptors."""
+    out = Unseekable()
+    first = zipped([])
+    head = first[: first.index(b"PK\x01\x02")]
+    out.data += head
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members:
+            archive.writestr(zipfile.ZipInfo(name), content)
+    data = bytearray(out.data)
+    # The directory of the second archive knows nothing of what stands before it: put the first member into it.
+    central = data.index(b"PK\x01\x02")
+    end = data.rindex(b"PK\x05\x06")
+    entry = first[first.index(b"PK\x01\x02") : first.rindex(b"PK\x05\x06")]
+    moved = central
+    while data[moved : moved + 4] == b"PK\x01\x02":
+        (start,) = struct.unpack_from("<I", data, moved + 42)
+        struct.pack_into("<I", data, moved + 42, start + len(head))
+        moved += 46 + sum(struct.unpack_from("<3H", data, moved + 28))
+    data[central:central] = entry
+    count = len(members) + 1
+    return ends_with(bytes(data), here=count, count=count, size=end - central + len(entry), start=central)
+
+
+def gaps(data: bytes) -> tuple[int, int]:
+    """Where the second member begins, and the directory."""
+    return data.index(b"PK\x03\x04", data.index(b"PK\x03\x04", 4) + 4), data.index(b"PK\x01\x02")
+
+
+HIDDEN = zipped([("hidden", b"1")])
+HIDDEN = HIDDEN[HIDDEN.index(b"PK\x03\x04", 4) : HIDDEN.index(b"PK\x01\x02")]
+UNICODE_PATH = struct.pack("<2HBI", 0x7075, 6, 1, zlib.crc32(b"a")) + b"b"
 PAIR = [("a", b"first"), ("b", b"other")]
 HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "empty": (lambda: b"", "no ZIP archive"),
@@ -352,6 +450,27 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "overlapping directory": (lambda: overlapping(zipped(PAIR[:1])), "overlaps the container's directory"),
     "other local name": (lambda: zipped(PAIR).replace(b"bother", b"cother"), "another name in its own header"),
     "other local size": (lambda: other_local_size(zipped(PAIR)), "described in two ways"),
+    "hidden between members": (lambda: with_gap(zipped(PAIR), gaps(zipped(PAIR))[0], HIDDEN), "bytes before b"),
+    "hidden before the directory": (
+        lambda: with_gap(zipped(PAIR), gaps(zipped(PAIR))[1], HIDDEN),
+        "between its last member and its directory",
+    ),
+    "hidden behind a descriptor": (
+        lambda: with_gap(streamed(PAIR), gaps(streamed(PAIR))[0], HIDDEN),
+        "bytes before b",
+    ),
+    "other descriptor": (
+        lambda: streamed(PAIR).replace(b"PK\x07\x08", b"PK\x07\x09", 1),
+        "behind its bytes and in the directory",
+    ),
+    "another name for some": (lambda: with_extra(UNICODE_PATH), r"extra field \(0x7075\)"),
+    "another name for some, in the directory": (
+        lambda: with_extra(UNICODE_PATH, central_only=True),
+        r"extra field \(0x7075\)",
+    ),
+    "damaged extra field": (lambda: with_extra(struct.pack("<2H", 0x5455, 9)), "extra fields of a are damaged"),
+    "half an extra field": (lambda: with_extra(b"UT\x00"), "extra fields of a are damaged"),
+    "many folders": (lambda: zipped([("a/" * 17 + "b", b"1")]), "more than 16 folders"),
     "doubled name": (lambda: _warning_free([("a", b"1"), ("a", b"2")]), "twice"),
     "same name but for case": (lambda: zipped([("a", b"1"), ("A", b"2")]), "twice"),
     "same name but for accents": (lambda: zipped([("\u1ea5", b"1"), ("a\u0302\u0301", b"2")]), "twice"),
