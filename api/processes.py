@@ -9,8 +9,9 @@ Threads are few, so clients that are slow, or mean to be, must not hold them:
 
 - a connection gets a thread when the head of a request has come whole; until then it waits beside the others, and is
   closed after :data:`HEAD_SECONDS`;
-- a body must come at :data:`LEAST_RATE` in the long run, and what the program did not want to read of one is not
-  waited for;
+- a body must come at :data:`LEAST_RATE` in the long run; who asks before sending one (``Expect: 100-continue``) is told
+  to go on when the program reads it, and what the program did not want to read is hardly waited for: before the
+  answer goes out, so that it says whether the connection can be used again;
 - where all connections that a process may have are taken, those that have been silent longest are closed;
 - a connection that is to be closed is closed without a thread, and without the loop, waiting for the other side.
 """
@@ -44,6 +45,7 @@ from gunicorn.http.errors import (
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
 from api.config import CpuAffinity, Settings
+from api.http_requests import HostError, StrictRequest
 
 HEAPS: Final = 2
 """Heaps of the C library in each process, where it would give each thread one that keeps what was freed in it."""
@@ -61,8 +63,6 @@ GRACE_SECONDS: Final = 90.0
 """How long a body may make a thread wait whatever its size."""
 LEAST_RATE: Final = 1 << 10
 """Bytes a second at which a body must come beyond that."""
-_DRAIN_SECONDS: Final = 0.25
-"""How long the rest of a body that was not read is waited for, so that the connection can be used again."""
 _LINGER_SECONDS: Final = 2.0
 _LINGER_BYTES: Final = 1 << 20
 """How long, and for how much, a connection that is to be closed is still read: were it closed with bytes unread, the
@@ -87,6 +87,7 @@ def least_used(processors: Sequence[int], taken: Iterable[int | None]) -> int | 
 
 
 _STATUSES: Final = (
+    (HostError, HTTPStatus.BAD_REQUEST, "there must be one header Host, which names a host with or without a port"),
     (LimitRequestLine, HTTPStatus.REQUEST_URI_TOO_LONG, "the request line is too long"),
     (LimitRequestHeaders, HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "the header fields are too long or too many"),
     (UnsupportedTransferCoding, HTTPStatus.NOT_IMPLEMENTED, "the transfer coding is not supported"),
@@ -233,8 +234,14 @@ class BoundWorker(ThreadWorker):  # type: ignore[misc]
     def handle(self, conn: TConn) -> object:
         """Serve a request whose bytes come at a pace."""
         conn.init()
+        conn.parser.mesg_class = StrictRequest
         conn.parser.unreader.sock = PacedSocket(conn.sock)
         return super().handle(conn)
+
+    def handle_request(self, req: StrictRequest, conn: TConn) -> bool:
+        """Serve a request, whose body the program may leave alone."""
+        req.attend(conn.sock, conn.parser)
+        return bool(super().handle_request(req, conn))
 
     def handle_error(self, req: object, client: socket.socket, addr: object, exc: Exception) -> None:
         """Answer a request that is none as all errors are answered, with a problem (RFC 9457)."""
@@ -247,13 +254,6 @@ class BoundWorker(ThreadWorker):  # type: ignore[misc]
                 return
         self.log.error("a request ended outside the application", exc_info=exc)
         _refuse(client, HTTPStatus.INTERNAL_SERVER_ERROR, "the exchange has failed; its log says more")
-
-    def _keepalive_after(self, conn: TConn, keepalive: object) -> bool:
-        """Whether the connection can be used again: not where a body is still under way that nobody wanted."""
-        try:
-            return bool(keepalive) and bool(conn.parser.finish_body(deadline=time.monotonic() + _DRAIN_SECONDS))
-        except ParseException:  # the request has its answer, and gets no second one
-            return False
 
     def finish_request(self, conn: TConn, fs: Future[object]) -> None:
         """Keep the connection, or close it without waiting for the other side to do so."""

@@ -189,6 +189,9 @@ def test_a_client_that_ends_within_a_head_is_left_at_once(single: Service) -> No
         (HEAD + b"Content-Length: -5\r\n\r\n", 400),
         (HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n", 400),
         (HEAD + b"Transfer-Encoding: x-own, chunked\r\n\r\n", 501),
+        (HEAD + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 501),
+        (HEAD + b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 501),
+        (HEAD + b"Transfer-Encoding: gzip\r\n\r\n", 400),
         (b"\x16\x03\x01 a TLS client\r\n\r\n", 400),
         (HEAD + b"Authorization Bearer edoc_SECRET\r\n\r\n", 400),
     ],
@@ -206,6 +209,77 @@ def test_what_is_no_request_is_refused_with_a_problem(single: Service, head: byt
     problem = json.loads(body)
     assert problem["status"] == status
     assert {"type", "title", "detail", "remedy"} <= set(problem)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [b"", b"Host: x\r\nHost: x\r\n", b"Host: x\r\nhost: y\r\n", b"Host:\r\n", b"Host: a b\r\n", b"Host: x/y\r\n"],
+)
+def test_a_request_without_one_good_header_host_is_refused(single: Service, fields: bytes) -> None:
+    answer = answer_to(single, b"GET /health/live HTTP/1.1\r\n" + fields + b"\r\n")
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    problem = json.loads(answer.partition(b"\r\n\r\n")[2])
+    assert problem["type"] == "urn:edoc:problem:bad-request"
+    assert "there must be one header Host" in problem["detail"]
+
+
+def test_the_host_may_be_missing_in_http_1_0(single: Service) -> None:
+    assert answer_to(single, b"GET /health/live HTTP/1.0\r\n\r\n").startswith(b"HTTP/1.0 200 ")
+
+
+@pytest.mark.parametrize("size", [0, 10, 60_000, 100_000, 900_000])
+@pytest.mark.parametrize("token", ["", "Authorization: Bearer {}\r\n"], ids=["no token", "another media type"])
+def test_an_answer_says_whether_the_next_request_is_served(home: Home, single: Service, token: str, size: int) -> None:
+    head = f"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\n{token.format(home.tokens[SENDER])}Content-Type: text/csv\r\n"
+    with closing(connect(single)) as connection:
+        connection.sendall(head.encode() + b"Content-Length: %d\r\n\r\n" % size)
+        with contextlib.suppress(OSError):  # nobody reads on
+            connection.sendall(b"a" * size + HEAD + b"\r\n")
+        answers = b""
+        with contextlib.suppress(OSError):
+            while answers.count(b"HTTP/1.1 ") < 2 and (data := connection.recv(65536)):
+                answers += data
+    first, _, rest = answers.partition(b"\r\n\r\n")
+    assert first.startswith((b"HTTP/1.1 401 ", b"HTTP/1.1 415 "))
+    assert (b"Connection: keep-alive" in first) is (b"HTTP/1.1 200 " in rest) is (size <= 60_000)
+    assert (b"Connection: close" in first) is (size > 60_000)
+
+
+def test_the_rest_of_a_body_that_does_not_come_ends_the_connection_and_the_answer_says_so(single: Service) -> None:
+    with closing(connect(single)) as connection:
+        connection.sendall(b"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n<edXML")
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"Connection: close" in answer
+
+
+@pytest.mark.parametrize(
+    ("token", "length", "status"), [("", 10, 401), ("Authorization: Bearer {}\r\n", 1 << 40, 413)], ids=["401", "413"]
+)
+def test_who_asks_before_sending_a_body_that_is_refused_is_not_told_to_go_on(
+    home: Home, single: Service, token: str, length: int, status: int
+) -> None:
+    answer = asked_before_sending(single, token.format(home.tokens[SENDER]), length)
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+    assert answer.count(b"HTTP/1.1 ") == 1
+    assert b"Connection: close" in answer, "nobody knows whether the body comes"
+
+
+def test_who_asks_before_sending_a_body_is_told_to_go_on_once_when_it_is_read(home: Home, single: Service) -> None:
+    token = f"Authorization: Bearer {home.tokens[SENDER]}\r\n"
+    answer = asked_before_sending(single, token, 6, b"<edXML")
+    go_on, _, final = answer.partition(b"\r\n\r\n")
+    assert go_on == b"HTTP/1.1 100 Continue"
+    assert final.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 2
+
+
+def test_who_asks_before_sending_no_body_is_served_on(single: Service) -> None:
+    with closing(connect(single)) as connection:
+        connection.sendall((HEAD + b"Expect: 100-continue\r\nContent-Length: 0\r\n\r\n") * 2)
+        assert answers_on(connection, 2) == 2
 
 
 def test_a_body_that_is_refused_unread_does_not_lose_its_answer(single: Service) -> None:
@@ -234,6 +308,34 @@ def test_connections_on_which_nothing_comes_do_not_hold_the_end_up(home: Home) -
 def connect(running: Service) -> socket.socket:
     parts = urlsplit(running.url)
     return socket.create_connection((parts.hostname or "", parts.port or 0), timeout=30)
+
+
+def answer_to(running: Service, request: bytes) -> bytes:
+    """All that comes until the service closes the connection."""
+    with closing(connect(running)) as connection:
+        connection.sendall(request)
+        connection.shutdown(socket.SHUT_WR)
+        answer = b""
+        while data := connection.recv(65536):
+            answer += data
+    return answer
+
+
+def asked_before_sending(running: Service, token: str, length: int, body: bytes = b"") -> bytes:
+    """All that comes to a request that expects to be told before its body is sent."""
+    head = (
+        f"POST /api/v1/messages HTTP/1.1\r\nHost: x\r\n{token}Content-Type: application/xml\r\n"
+        f"Content-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    with closing(connect(running)) as connection:
+        connection.sendall(head.encode())
+        answer = connection.recv(65536)
+        if answer.startswith(b"HTTP/1.1 100 "):
+            connection.sendall(body)
+        connection.shutdown(socket.SHUT_WR)
+        while data := connection.recv(65536):
+            answer += data
+    return answer
 
 
 def answers_on(connection: socket.socket, count: int) -> int:
