@@ -143,8 +143,9 @@ def _check_save(given: Mapping[str, Any]) -> None:
 
 def _check_reason(code: str, description: str | None) -> None:
     from edoc.envelope.rules import needs_description
+    from edoc.plain_text import has_visible_text
 
-    if needs_description(code) and not (description or "").strip():
+    if needs_description(code) and not has_visible_text(description or ""):
         raise usage_error(
             "missing_option",
             Text(f"trạng thái {code} phải nêu lý do", f"the state {code} must give its reason"),

@@ -6,21 +6,35 @@ Answers are made from the services' values by their attributes, so that a field 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
-from edoc.plain_text import unfit_character
+from edoc.plain_text import has_visible_text, unfit_character
 from edoc.vietnam import FIRST_YEAR, LAST_YEAR
 
 
-class ControlCharacterError(ValueError):
-    """A line of text has a control character in it; pydantic keeps this as the cause of its own error."""
+class TextError(ValueError):
+    """A text is none that is taken; pydantic keeps this as the cause of its own error."""
 
-    rule: Final = "control_character"
-    remedy: Final = "leave the character out"
+    rule: str
+    remedy: str
+
+
+class ControlCharacterError(TextError):
+    """A line of text has a control character in it."""
+
+    rule = "control_character"
+    remedy = "leave the character out"
+
+
+class InvisibleTextError(TextError):
+    """A text for people has nothing in it that they could see."""
+
+    rule = "invisible_text"
+    remedy = "write something that can be read, or leave the field out where it need not be there"
 
 
 def _checked_line(text: str) -> str:
@@ -29,9 +43,16 @@ def _checked_line(text: str) -> str:
     return text
 
 
+def _checked_text(text: str) -> str:
+    if not has_visible_text(text):
+        raise InvisibleTextError("the text has nothing in it but blanks and invisible characters")
+    return text
+
+
 Line = Annotated[str, AfterValidator(_checked_line)]
 """Text of a query, which no database must get to see with control characters in it."""
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1), AfterValidator(_checked_text)]
+"""Text for people, which shows them something."""
 
 _FIRST_TIME = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC)
 _END_OF_TIMES = datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)

@@ -23,7 +23,7 @@ from werkzeug.exceptions import ClientDisconnected, HTTPException
 from api import errors as api_errors
 from api.rest import errors as rest_errors
 from api.rest.context import request_id
-from api.rest.models import ControlCharacterError
+from api.rest.models import TextError
 from api.rest.remedies import REMEDIES, Remedy
 from edoc import errors as edoc_errors
 from edoc.acceptance import errors as acceptance
@@ -397,7 +397,7 @@ def _violation(violation: Violation) -> dict[str, str]:
 def _invalid_field(found: Mapping[str, Any]) -> dict[str, str]:
     field = ".".join(map(str, found["loc"])) or "body"
     cause = found.get("ctx", {}).get("error")
-    if isinstance(cause, ControlCharacterError):
+    if isinstance(cause, TextError):
         item = {"code": f"M.{field}", "field": field, "rule": cause.rule}
         return item | {"reason": str(cause), "remedy": cause.remedy}
     rule = found["type"]

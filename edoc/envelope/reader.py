@@ -46,6 +46,7 @@ from edoc.envelope.scalars import MAX_AMOUNT, is_no_code, max_length, parse_inte
 from edoc.envelope.schema_findings import violations_of
 from edoc.envelope.vocabulary import DS_SIGNATURE, VOCABULARIES, Names, Vocabulary
 from edoc.errors import MessageError, Violation
+from edoc.plain_text import has_visible_text
 from signing.parts import ElementPart, Part
 from signing.xml import ParsedXml
 
@@ -237,7 +238,7 @@ class _MessageReader:
         elements = self._elements
         status_code = self._status_code(block)
         description = elements.optional(block, "Description")
-        if description is None and needs_description(status_code):
+        if needs_description(status_code) and not has_visible_text(description or ""):
             self._findings.warn("N", "MessageHeader/Description", f"a status {status_code} should give its reason")
         staff = elements.one(block, "StaffInfo")
         return StatusMessage(

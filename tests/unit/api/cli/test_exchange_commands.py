@@ -208,7 +208,8 @@ def test_what_stands_in_the_way_is_told_before_a_document_is_handed_over(
 def test_a_refusal_without_its_reason_is_told_by_the_option(edoc: Edoc, city: City, sent: dict[str, Any]) -> None:
     for key in (True, False):
         own = city.as_agency(OTHER, with_key=key)
-        assert "--description" in edoc("status", *own, sent["document"], "02", code=2).stderr
+        for given in ((), ("--description", " "), ("--description", "\u202e")):
+            assert "--description" in edoc("status", *own, sent["document"], "02", *given, code=2).stderr
 
 
 def test_nobody_is_asked_for_the_password_of_a_key_that_is_not_there(edoc: Edoc, city: City, tmp_path: Path) -> None:

@@ -558,8 +558,9 @@ def test_a_status_must_name_its_document_in_one_of_two_ways() -> None:
     ]
 
 
-def test_a_refusal_without_a_reason_is_let_pass_with_a_warning() -> None:
-    text = changed(STATUS_XML, "<edXML:Description>Chữ ký số của cơ quan không hợp lệ</edXML:Description>", "")
+@pytest.mark.parametrize("reason", ["", "<edXML:Description>\u202e\u200b</edXML:Description>"])
+def test_a_refusal_without_a_reason_is_let_pass_with_a_warning(reason: str) -> None:
+    text = changed(STATUS_XML, "<edXML:Description>Chữ ký số của cơ quan không hợp lệ</edXML:Description>", reason)
     assert warnings_of(text) == [("N.MessageHeader.Description", "MessageHeader/Description")]
 
 
