@@ -24,6 +24,7 @@ from api.rest import (
     documents,
     evidence,
     health,
+    json_bodies,
     mailboxes,
     messages,
     models,
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 STATIC: Final = Path(__file__).parent / "static"
 DOCS_PATH: Final = "/api/docs"
 SPECIFICATION_PATH: Final = f"{BASE}/openapi.json"
-METADATA_BYTES: Final = 1 << 20
-"""Largest part of a form that is not a file."""
 _DOCS_POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -142,7 +141,7 @@ def create_app(built: Program) -> Application:
     )
     app.extensions[EXTENSION] = built
     app.config["MAX_CONTENT_LENGTH"] = built.settings.max_body_bytes
-    app.config["MAX_FORM_MEMORY_SIZE"] = METADATA_BYTES
+    app.config["MAX_FORM_MEMORY_SIZE"] = json_bodies.MOST_BYTES  # of each part that is no file
     app.config["MAX_FORM_PARTS"] = built.settings.max_attachments + 1
     app.json.ensure_ascii = False  # type: ignore[attr-defined]
     app.json.sort_keys = False  # type: ignore[attr-defined]

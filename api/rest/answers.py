@@ -13,6 +13,7 @@ from api.rest.problems import MEDIA_TYPE
 from api.rest.remedies import REMEDIES
 
 BASE: Final = "/api/v1"
+JSON: Final = "application/json"
 XML: Final = "application/xml"
 EDXML_TYPES: Final = ("application/vnd.edxml+xml", "application/xml", "text/xml", "application/octet-stream")
 ASICE: Final = "application/vnd.etsi.asic-e+zip"

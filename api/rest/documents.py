@@ -33,6 +33,7 @@ from api.rest.context import exchange, program
 from api.rest.downloads import OCTETS, Content, disposition, safe_media_type, send
 from api.rest.drafts import build_document
 from api.rest.errors import invalid
+from api.rest.json_bodies import read_json
 from api.rest.messages import SUBMISSION_ANSWERS
 from api.rest.models import AttachmentPath, Document, DocumentInput, DocumentPath
 from api.rest.submissions import require_media_type, seal_of, submit_sealed
@@ -99,7 +100,7 @@ def send_document() -> Response:
             raise invalid(
                 "metadata", "the part is missing", "describe the document in a part `metadata`, in JSON", "required"
             )
-        wanted = DocumentInput.model_validate_json(metadata)
+        wanted = read_json(DocumentInput, metadata)
         directory, now = exchange().directory.current(), exchange().clock()
         message = build_document(wanted, request.files.getlist("file"), directory, who, now)
         return submit_sealed(message, key, who)

@@ -11,6 +11,8 @@ from flask_openapi3.models.tag import Tag
 from api.rest import examples
 from api.rest.answers import (
     BASE,
+    EDXML_TYPES,
+    JSON,
     SECURITY,
     XML,
     binary,
@@ -24,9 +26,10 @@ from api.rest.authentication import caller
 from api.rest.context import exchange
 from api.rest.downloads import Content, send
 from api.rest.errors import invalid
+from api.rest.json_bodies import read_body
 from api.rest.messages import EDXML_BODY, SUBMISSION_ANSWERS
 from api.rest.models import DigestPath, DocumentPath, Status, StatusInput, StatusList
-from api.rest.submissions import seal_of, submit_body, submit_sealed
+from api.rest.submissions import require_plain_coding, seal_of, submit_body, submit_sealed
 from edoc.access.errors import NotYoursError
 from edoc.access.tokens import Principal, Scope
 from edoc.database.engine import read
@@ -50,7 +53,7 @@ blueprint = APIBlueprint(
     responses=SUBMISSION_ANSWERS,
     openapi_extensions=request_body(
         "A sealed edXML status message, or JSON for callers whose seal the exchange holds",
-        {"application/json": {"schema": schema_reference(StatusInput), "example": examples.STATUS}, **EDXML_BODY},
+        {JSON: {"schema": schema_reference(StatusInput), "example": examples.STATUS}, **EDXML_BODY},
     ),
 )
 def report_status() -> Response:
@@ -58,11 +61,12 @@ def report_status() -> Response:
 
     JSON is turned into a status message and sealed with the agency's seal that the exchange holds.
     """
-    if request.mimetype != "application/json":
+    if request.mimetype != JSON:
         return submit_body(caller(Scope.SEND))
     who = caller(Scope.SEND, Scope.SEAL)
+    require_plain_coding(JSON, *EDXML_TYPES)
     key = seal_of(who)
-    wanted = StatusInput.model_validate_json(request.get_data(cache=False))
+    wanted = read_body(StatusInput)
     _check_code(wanted.code)
     with read(exchange().engine) as connection:
         document = find_document(connection, wanted.document, who)

@@ -51,11 +51,20 @@ def require_media_type(*accepted: str) -> None:
     Raises:
         MediaTypeError: it is.
     """
+    require_plain_coding(*accepted)
+    if request.mimetype not in accepted:
+        raise MediaTypeError(request.mimetype[:100], accepted)
+
+
+def require_plain_coding(*accepted: str) -> None:
+    """Refuse a body that is compressed, whatever its media type; ``accepted`` is what the caller is told.
+
+    Raises:
+        MediaTypeError: it is.
+    """
     coding = request.headers.get("Content-Encoding", "identity").lower()
     if coding != "identity":
         raise MediaTypeError(f"in the content coding {coding[:40]}", accepted)
-    if request.mimetype not in accepted:
-        raise MediaTypeError(request.mimetype[:100], accepted)
 
 
 def submit_body(caller: Principal) -> Response:

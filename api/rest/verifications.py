@@ -18,6 +18,7 @@ from api.rest.authentication import caller
 from api.rest.context import exchange, program
 from api.rest.downloads import OCTETS
 from api.rest.models import Verification, VerificationQuery
+from api.rest.submissions import require_plain_coding
 from edoc.acceptance.incoming import Incoming, receive
 from edoc.audit.agencies import aliases_of_agencies
 from edoc.audit.files import verify_file
@@ -42,7 +43,9 @@ MOST_FILES: Final = 20_000
 @blueprint.post(
     "/verifications",
     operation_id="verifyFile",
-    responses=responses({200: described(Verification, "What was found", examples.VERIFICATION)}, 400, 401, 413, 503),
+    responses=responses(
+        {200: described(Verification, "What was found", examples.VERIFICATION)}, 400, 401, 413, 415, 503
+    ),
     openapi_extensions=request_body(
         "An export (.asice), a message (.edxml), evidence or another signed XML file",
         {OCTETS: {"schema": {"type": "string", "contentMediaType": OCTETS}}},
@@ -54,6 +57,7 @@ def verify(query: VerificationQuery) -> Response:
     Nothing of the file is kept.
     """
     caller()
+    require_plain_coding(OCTETS)
     now = exchange().clock()
     time = AuditTime(query.at or now, given=query.at is not None)
     directory = exchange().directory.current()

@@ -19,7 +19,7 @@ from api.errors import SettingsError
 from edoc.access.tokens import Scope, authenticate, revoke_token
 from edoc.database.engine import write
 from edoc.envelope.model import Attachment
-from tests.support.exchange import ALL_SCOPES, SENDER, SmallExchange, small_exchange
+from tests.support.exchange import ALL_SCOPES, SENDER, WARD, SmallExchange, small_exchange
 from tests.support.http import API, Desk, desk, problem_of, stored
 from tests.support.messages import PDF, attachment, changed, document, message_bytes
 
@@ -103,6 +103,19 @@ def test_another_media_type_is_refused_before_the_body_is_read(
 
 def test_a_compressed_body_is_refused(office: SmallExchange, sender: Desk) -> None:
     problem_of(sender.post("/messages", office.letter(), Content_Encoding="gzip"), 415, "media-type")
+
+
+def test_a_compressed_file_is_not_judged(office: SmallExchange, sender: Desk) -> None:
+    answer = sender.post("/verifications", office.letter(), "application/octet-stream", Content_Encoding="gzip")
+    problem_of(answer, 415, "media-type")
+    assert answer.headers["Accept"] == "application/octet-stream"
+    assert sender.post("/verifications", office.letter(), None, Content_Encoding="identity").status_code == 200
+
+
+def test_compressed_json_is_refused(sender: Desk) -> None:
+    answer = sender.post("/status-messages", b"{}", "application/json", Content_Encoding="gzip")
+    problem_of(answer, 415, "media-type")
+    assert "application/json" in answer.headers["Accept"]
 
 
 def no_token(_: SmallExchange) -> str | None:
@@ -343,6 +356,51 @@ def test_a_bad_description_of_a_document_is_told_field_by_field(
     parts = {"metadata": metadata.decode(), "file": FileStorage(io.BytesIO(PDF), "a.pdf")}
     problem = problem_of(sender.post_form("/documents", parts), 422, "invalid-request")
     assert problem["errors"]
+    assert stored(office) == (0, 0, 0)
+
+
+METADATA = {
+    "recipients": [WARD],
+    "code": {"number": "15", "notation": "CV-SVD"},
+    "typeName": "Công văn",
+    "subject": "Về việc ví dụ",
+    "place": "TP. Hồ Chí Minh",
+    "signer": {"fullName": "Nguyễn Văn Ví Dụ"},
+    "files": [{"description": "Phụ lục"}],
+}
+
+
+@pytest.mark.parametrize(
+    ("once", "twice", "field"),
+    [
+        ('"place":', '"subject": "Khác", "place":', "subject"),
+        ('"number":', '"number": "16", "number":', "code.number"),
+        ('"number":', '"n\\u0075mber": "16", "number":', "code.number"),
+        ('"description":', '"description": "Khác", "description":', "files.0.description"),
+        ('"place":', '"signer": {"x": 1, "x": 2}, "place":', "signer"),
+        ('"place":', f'"priority": {"9" * 4000}, "priority": 1, "place":', "priority"),
+    ],
+)
+def test_a_description_with_two_members_of_one_name_is_refused(
+    office: SmallExchange, sender: Desk, once: str, twice: str, field: str
+) -> None:
+    good = json.dumps(METADATA, ensure_ascii=False)
+    parts = {"metadata": changed(good, once, twice), "file": FileStorage(io.BytesIO(PDF), "a.pdf")}
+    [error] = problem_of(sender.post_form("/documents", parts), 422, "invalid-request")["errors"]
+    assert (error["field"], error["code"], error["rule"]) == (field, f"M.{field}", "single")
+    assert stored(office) == (0, 0, 0)
+    parts = {"metadata": good, "file": FileStorage(io.BytesIO(PDF), "a.pdf")}
+    assert sender.post_form("/documents", parts).status_code == 201
+
+
+@pytest.mark.parametrize("field", ["subject", "place", "typeName", "content"])
+@pytest.mark.parametrize("text", ["\u202e", "\u200b \ufeff", "\u3164", "\xad"])
+def test_a_description_in_which_nobody_sees_anything_is_refused(
+    office: SmallExchange, sender: Desk, field: str, text: str
+) -> None:
+    parts = {"metadata": json.dumps(METADATA | {field: text}), "file": FileStorage(io.BytesIO(PDF), "a.pdf")}
+    [error] = problem_of(sender.post_form("/documents", parts), 422, "invalid-request")["errors"]
+    assert (error["field"], error["rule"]) == (field, "invisible_text")
     assert stored(office) == (0, 0, 0)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from api.rest import models
+from api.rest.json_bodies import MOST_BYTES
 from edoc.access.tokens import Scope
 from edoc.delivery.states import MAX_OTHER_REPORTS
 from edoc.envelope.limits import MessageLimits
@@ -136,3 +137,26 @@ def test_the_exchange_writes_no_state_that_no_list_knows(
     [error] = problem_of(ward.post_json("/status-messages", told), 422, "invalid-request")["errors"]
     assert (error["field"], error["rule"]) == ("code", "known")
     assert "03" in error["remedy"]
+
+
+def test_a_state_told_with_two_codes_is_not_told(office: SmallExchange, sender: Desk, ward: Desk) -> None:
+    pk = sender.submit(office.letter())
+    body = f'{{"document": "{pk}", "code": "02", "code": "03"}}'.encode()
+    [error] = problem_of(ward.post("/status-messages", body, "application/json"), 422, "invalid-request")["errors"]
+    assert (error["field"], error["rule"]) == ("code", "single")
+    assert stored(office) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("text", ["\u202e", " \u200b\u2066\u2069 ", "\u2800", "\u0301"])
+def test_a_state_gives_no_reason_that_nobody_sees(office: SmallExchange, sender: Desk, ward: Desk, text: str) -> None:
+    told = {"document": sender.submit(office.letter()), "code": "02", "description": text}
+    [error] = problem_of(ward.post_json("/status-messages", told), 422, "invalid-request")["errors"]
+    assert (error["field"], error["code"], error["rule"]) == ("description", "M.description", "invisible_text")
+    assert stored(office) == (1, 1, 0)
+    assert ward.post_json("/status-messages", told | {"description": f"Sai nơi nhận{text}"}).status_code == 201
+
+
+def test_json_may_not_be_as_long_as_a_letter(ward: Desk) -> None:
+    long = b'{"code": "03"' + b" " * MOST_BYTES + b"}"
+    problem = problem_of(ward.post("/status-messages", long, "application/json"), 413, "too-large")
+    assert str(MOST_BYTES) in problem["detail"]
