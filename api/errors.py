@@ -36,3 +36,15 @@ class NotInitializedError(ApiError):
 
 class SecretFileError(ApiError):
     """A file with a password or a key cannot be read, is empty, or others can read it."""
+
+
+class AddressError(ApiError):
+    """The service cannot listen on the address that ``EDOC_HOST`` and ``EDOC_PORT`` name."""
+
+    def __init__(self, address: str, reason: str) -> None:
+        super().__init__(f"{address}: {reason}")
+        self.address, self.reason = address, reason
+
+
+class AddressTakenError(AddressError):
+    """Another program listens there already (EADDRINUSE)."""

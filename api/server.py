@@ -8,6 +8,7 @@ a body is read or an answer written is cut off by the kernel (``SO_RCVTIMEO``, `
 from __future__ import annotations
 
 import contextlib
+import errno
 import queue
 import resource
 import signal
@@ -24,6 +25,7 @@ from gunicorn.glogging import Logger
 from api.app import create_app
 from api.bootstrap import Program, build_program
 from api.config import Settings, usable_processors
+from api.errors import AddressError, AddressTakenError
 from api.observability import configure_log
 from api.processes import BoundWorker, least_used, processors_to_share
 
@@ -42,7 +44,7 @@ def serve(settings: Settings, ready: Ready = lambda _: None) -> None:
     """Serve until the process is told to stop (SIGTERM, SIGINT); ends with :class:`SystemExit`.
 
     Raises:
-        OSError: the address cannot be listened on.
+        AddressError: the address cannot be listened on.
     """
     _require_free(settings)
     configure_log(settings)
@@ -155,11 +157,17 @@ def _bound(settings: Settings) -> str:
 
 
 def _require_free(settings: Settings) -> None:
-    """Say at once that the address is taken, where gunicorn would try for seconds and then end without a reason."""
+    """Say at once that the address is taken, where gunicorn would try for seconds and then end without a reason.
+
+    Raises:
+        AddressTakenError: it is.
+        AddressError: it is none of this machine's, or only root may listen there.
+    """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((settings.host, settings.port))
         except OSError as error:
-            raise OSError(error.errno, error.strerror, _bound(settings)) from error
+            kind = AddressTakenError if error.errno == errno.EADDRINUSE else AddressError
+            raise kind(_bound(settings), error.strerror or str(error)) from error

@@ -103,7 +103,14 @@ def _refusal_remedy(error: RefusedByExchangeError) -> Text:
 def _table() -> Mapping[type[BaseException], _Entry]:
     """Imported when the first error comes up, so that a command that meets none stays quick."""
     from api.client import ClientError, ExchangeUnreachableError, UnexpectedAnswerError
-    from api.errors import ApiError, NotInitializedError, SecretFileError, SettingsError
+    from api.errors import (
+        AddressError,
+        AddressTakenError,
+        ApiError,
+        NotInitializedError,
+        SecretFileError,
+        SettingsError,
+    )
     from edoc.acceptance.errors import AcceptanceError, VerificationUnavailableError
     from edoc.access.errors import AccessError, InvalidTokenError
     from edoc.database.errors import DatabaseError, RetryableError, SchemaVersionError, UnsafeDatabaseError
@@ -166,6 +173,21 @@ def _table() -> Mapping[type[BaseException], _Entry]:
             Text("tệp mật khẩu không dùng được", "a file with a secret cannot be used"),
             Text("sửa tệp; chỉ chủ sở hữu được đọc (chmod 600)", "mend the file; chmod 600"),
             usage,
+        ),
+        AddressError: _Entry(
+            "address",
+            Text("dịch vụ không mở được địa chỉ", "the service cannot listen on its address"),
+            Text("sửa EDOC_HOST hoặc EDOC_PORT", "mend EDOC_HOST or EDOC_PORT"),
+            usage,
+        ),
+        AddressTakenError: _Entry(
+            "address_taken",
+            Text("cổng của dịch vụ đã bị chiếm (EDOC_PORT)", "the service's port is taken (EDOC_PORT)"),
+            Text(
+                "dừng chương trình đang dùng cổng đó, hoặc đặt EDOC_PORT khác",
+                "stop the other program, or set another EDOC_PORT",
+            ),
+            failed,
         ),
         ClientError: _Entry(
             "client",

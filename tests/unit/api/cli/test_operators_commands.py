@@ -158,6 +158,19 @@ def test_the_doctor_does_not_take_another_homes_exchange_for_its_own(
             assert ("whether it is this one is not known" in port["detail"]) is answers
 
 
+@pytest.mark.parametrize("language", ["vi", "en"])
+def test_a_port_that_another_program_has_is_told_with_what_helps(
+    edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = str(holder.getsockname()[1])
+        monkeypatch.setenv("EDOC_PORT", port)
+        told = edoc("serve", "--home", home, "--lang", language, code=3).stderr
+    assert f"127.0.0.1:{port}" in told
+    assert {"vi": "đặt EDOC_PORT khác", "en": "set another EDOC_PORT"}[language] in told
+    assert not re.search("đĩa|disk", told)
+
+
 def test_a_certificate_is_issued_listed_shown_and_revoked(edoc: Edoc, home: str, tmp_path: Path, password: str) -> None:
     seal = tmp_path / "seal.p12"
     issue = ["keys", "issue", "H1.1", "Văn phòng", "--home", home, "--out", str(seal), "--password-file", password]
