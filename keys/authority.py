@@ -11,6 +11,7 @@ who rely on it, and ``register.jsonl``, which says what was issued and revoked. 
 from __future__ import annotations
 
 import base64
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -173,7 +174,10 @@ class DemonstrationAuthority:
         try:
             for issuer, key in keys.items():
                 pem = key.certificate.public_bytes(serialization.Encoding.PEM)
-                (folder / f"{issuer.value}.pem").write_bytes(pem)
+                with (folder / f"{issuer.value}.pem").open("wb") as file:
+                    file.write(pem)
+                    file.flush()
+                    os.fsync(file.fileno())
         except OSError as error:
             raise AuthorityError(f"the folder {folder} cannot be written to: {error}") from error
         # The key files come last, so that an authority that can be opened is complete.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -14,13 +15,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from api.bootstrap import read_secret
-from api.cli.errors import usage_error
+from api.cli.errors import CliError, usage_error
 from api.cli.files import replace_file
 from api.cli.language import Text
 from api.cli.options import new_password
 from api.trust import ANCHORS, CRLS, INTERMEDIATES, TRUST_LIST, TRUST_LIST_AUTHORITY, read_trust
 from keys.authority import DemonstrationAuthority, IssuedCertificate, Issuer, KeyAlgorithm
 from keys.certificates import CertificateRole, fingerprint
+from keys.errors import AuthorityError
 from keys.memory import MemoryKey
 from keys.pkcs12 import MIN_KDF_ROUNDS, read_pkcs12, sync_folder, write_pkcs12, write_private_file
 from signing.trust_list import TrustedAs, TrustList, TrustListEntry, write_trust_list
@@ -35,33 +37,89 @@ CRL_LIFETIME: Final = timedelta(days=30)
 TRUST_LIST_LIFETIME: Final = CRL_LIFETIME
 """How long a trust list does: the two are renewed together."""
 TRUST_LIST_KEY: Final = "trust-list.p12"
+_UNFINISHED: Final = "authority.new"
+_TURN: Final = "init-turn"
 
 
-def create_authority(settings: Settings, at: datetime, algorithm: KeyAlgorithm) -> DemonstrationAuthority:
-    """A new demonstration authority in the home folder, under a random password, with its first CRLs.
+@contextlib.contextmanager
+def making_keys(home: Path) -> Iterator[None]:
+    """Nobody else makes keys in this home meanwhile: a second ``edoc init`` waits, and finds what the first made.
+
+    A crash ends the lock with the process; the empty file ``init-turn`` stays and means nothing.
+
+    Raises:
+        OSError: the file of the lock cannot be made.
+    """
+    descriptor = os.open(home / _TURN, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def new_authority(
+    settings: Settings, at: datetime, algorithm: KeyAlgorithm
+) -> Iterator[tuple[DemonstrationAuthority, Path]]:
+    """A new demonstration authority, under a random password, with its certificates and CRLs in the trust folder.
+
+    It lies in ``authority.new``, the folder given with it, which takes the name ``authority`` when the block ends well:
+    so one that has its name is whole, and all that it publishes within the block is published. Whatever it issues there
+    may be used only afterwards. To be called while :func:`making_keys`.
+
+    A crash before leaves ``authority.new``, and in the trust folder perhaps certificates and CRLs of an authority whose
+    keys nobody uses. The next call removes the one and replaces the others.
 
     Raises:
         AuthorityError: there is one already.
+        CliError: there is a folder of the name that holds no whole one.
         KeyStoreError, OSError: a file cannot be written.
     """
-    folder = settings.home / FOLDER
+    folder, unfinished = settings.home / FOLDER, settings.home / _UNFINISHED
+    if has_authority(settings):
+        raise AuthorityError(f"there is an authority in {folder} already, and it is not overwritten")
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise _not_whole(folder)
+    if unfinished.exists():
+        shutil.rmtree(unfinished)
+    unfinished.mkdir(mode=0o700)
     password = new_password()
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    authority = DemonstrationAuthority.create(folder, password, at=at, algorithm=algorithm, kdf_rounds=MIN_KDF_ROUNDS)
-    write_private_file(folder / PASSWORD_FILE, password + b"\n")
+    write_private_file(unfinished / PASSWORD_FILE, password + b"\n")
+    authority = DemonstrationAuthority.create(
+        unfinished, password, at=at, algorithm=algorithm, kdf_rounds=MIN_KDF_ROUNDS
+    )
     publish_authority(authority, settings.trust_folder)
     publish_crls(authority, settings.trust_folder, at)
-    return authority
+    yield authority, unfinished
+    unfinished.rename(folder)
+    sync_folder(settings.home)
+
+
+def has_authority(settings: Settings) -> bool:
+    """Whether a demonstration authority lies in the home folder; its password may be lost."""
+    return (settings.home / FOLDER / "root.p12").exists()
+
+
+def _not_whole(folder: Path) -> CliError:
+    what = Text("cơ quan chứng thực dùng thử không nguyên vẹn", "the demonstration authority is not whole")
+    remedy = Text(
+        f"đặt lại {PASSWORD_FILE} từ bản sao; nếu chưa từng cấp gì, chuyển thư mục đi nơi khác rồi chạy lại",
+        f"put {PASSWORD_FILE} back from the backup; where it never issued anything, move the folder away and try again",
+    )
+    return usage_error("authority_not_whole", what, remedy, str(folder))
 
 
 def open_authority(settings: Settings) -> DemonstrationAuthority:
     """The demonstration authority of the home folder.
 
     Raises:
-        CliError: there is none.
+        CliError: there is none, or its password is missing.
         KeysError, SecretFileError: it cannot be opened.
     """
     folder = settings.home / FOLDER
+    if has_authority(settings) and not (folder / PASSWORD_FILE).exists():
+        raise _not_whole(folder)
     if not (folder / PASSWORD_FILE).exists():
         what = Text("chưa có cơ quan chứng thực dùng thử ở đây", "there is no demonstration authority here")
         remedy = Text("chạy edoc keys init, hoặc chỉ thư mục bằng --home", "run edoc keys init, or name its --home")
@@ -89,23 +147,40 @@ def publish_crls(authority: DemonstrationAuthority, trust_folder: Path, at: date
     return tuple(paths)
 
 
-def publish_trust_list(authority: DemonstrationAuthority, settings: Settings, at: datetime) -> TrustList:
+def publish_trust_list(
+    authority: DemonstrationAuthority,
+    settings: Settings,
+    at: datetime,
+    *,
+    folder: Path | None = None,
+    seal: x509.Certificate | None = None,
+) -> TrustList:
     """Put a new trust list in place of the old one; a running exchange reads it within a second.
 
     It names the trust anchors and issuing authorities of the trust folder, and as the exchange's seals the seal that
     the exchange has now and all that the authority issued as such: each until it was revoked, so that what it sealed
     before can still be judged.
 
+    A crash leaves the old list in place, and a number that no list has. Whoever published it does so again.
+
+    Args:
+        authority: who signs it.
+        settings: of the exchange.
+        at: the time of issue.
+        folder: where the authority lies now; None for its usual place.
+        seal: a seal that the exchange is about to have, named as well.
+
     Raises:
         AuthorityError: the register is damaged.
         KeysError, SecretFileError, OSError: a file cannot be read or written.
     """
+    place = folder or settings.home / FOLDER
     folder = settings.trust_folder
     with _alone(folder):
-        signer, before = _trust_list_key(authority, settings, at)
+        signer, before = _trust_list_key(authority, place, settings.exchange_name, at)
         at = at.replace(microsecond=0)
         sequence = authority.number_trust_list(at=at)
-        entries = tuple(_entries(authority, settings))
+        entries = tuple(_entries(authority, settings, seal))
         trust_list = TrustList(settings.exchange_name, sequence, at, at + TRUST_LIST_LIFETIME, entries)
         data = write_trust_list(trust_list, signer)
         # First who may sign it, the key before too: whoever reads in between still finds a list that holds.
@@ -115,7 +190,9 @@ def publish_trust_list(authority: DemonstrationAuthority, settings: Settings, at
     return trust_list
 
 
-def _entries(authority: DemonstrationAuthority, settings: Settings) -> Iterator[TrustListEntry]:
+def _entries(
+    authority: DemonstrationAuthority, settings: Settings, seal: x509.Certificate | None
+) -> Iterator[TrustListEntry]:
     issued = authority.issued()
     ends = {fingerprint(each.certificate): each.revoked_at for each in issued}
     material = read_trust(settings.trust_folder)
@@ -123,6 +200,8 @@ def _entries(authority: DemonstrationAuthority, settings: Settings) -> Iterator[
     if settings.exchange_key_file.exists():
         own = read_pkcs12(settings.exchange_key_file, read_secret(settings.exchange_password_file))
         seals.append(own.certificate)
+    if seal is not None:
+        seals.append(seal)
     named = (
         (TrustedAs.TRUST_ANCHOR, material.anchors.certificates),
         (TrustedAs.ISSUING_AUTHORITY, material.intermediates),
@@ -134,14 +213,14 @@ def _entries(authority: DemonstrationAuthority, settings: Settings) -> Iterator[
 
 
 def _trust_list_key(
-    authority: DemonstrationAuthority, settings: Settings, at: datetime
+    authority: DemonstrationAuthority, folder: Path, operator: str, at: datetime
 ) -> tuple[MemoryKey, tuple[x509.Certificate, ...]]:
     """The key that signs the list, made anew before it expires and when it is revoked, and the certificate before it.
 
     A revoked one is not told: nothing that it signed may be believed.
     """
-    path = settings.home / FOLDER / TRUST_LIST_KEY
-    password = read_secret(settings.home / FOLDER / PASSWORD_FILE)
+    path = folder / TRUST_LIST_KEY
+    password = read_secret(folder / PASSWORD_FILE)
     before: tuple[x509.Certificate, ...] = ()
     if path.exists():
         key = read_pkcs12(path, password)
@@ -149,12 +228,8 @@ def _trust_list_key(
         if not is_revoked and at + TRUST_LIST_LIFETIME < key.certificate.not_valid_after_utc:
             return key, ()
         before = () if is_revoked else (key.certificate,)
-    key = authority.issue_trust_list_signer(settings.exchange_name, at=at)
-    fresh = path.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    write_pkcs12(fresh, key, password, kdf_rounds=MIN_KDF_ROUNDS)
-    fresh.replace(path)
-    sync_folder(path.parent)
+    key = authority.issue_trust_list_signer(operator, at=at)
+    write_key(path, key, password)
     return key, before
 
 
@@ -194,5 +269,28 @@ def ensure_password(path: Path) -> bytes:
         return read_secret(path)
     password = new_password()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    write_private_file(path, password + b"\n")
+    _write_whole(path, lambda fresh: write_private_file(fresh, password + b"\n"))
     return password
+
+
+def write_key(path: Path, key: MemoryKey, password: bytes) -> None:
+    """Put a key under one long random password at ``path``, in place of what is there.
+
+    Raises:
+        KeyStoreError, OSError: it cannot be written; what was there stays.
+    """
+    _write_whole(
+        path, lambda fresh: write_pkcs12(fresh, key, password, friendly_name=path.stem, kdf_rounds=MIN_KDF_ROUNDS)
+    )
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let a private file be written beside its place and give it its name when it is on the disk: whole or not at all.
+
+    A crash before leaves ``<name>.new``, perhaps half of it, which nobody reads and the next call writes anew.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    write(fresh)
+    fresh.replace(path)
+    sync_folder(path.parent)

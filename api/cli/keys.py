@@ -49,14 +49,15 @@ def keys() -> None:
 @click.option("--algorithm", type=click.Choice(_ALGORITHMS), default="P-256", show_default=True, help="Kind of key.")
 def init(output: Output, home: Path | None, algorithm: str) -> None:
     """Make a demonstration authority in the home folder and trust it there."""
-    from api.cli.authority import FOLDER, create_authority, publish_trust_list
+    from api.cli.authority import FOLDER, making_keys, new_authority, publish_trust_list
     from keys.authority import KeyAlgorithm
     from keys.certificates import fingerprint
 
     settings = settings_of(home)
     now = datetime.now(UTC)
-    authority = create_authority(settings, now, KeyAlgorithm(algorithm))
-    trust_list = publish_trust_list(authority, settings, now)
+    settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with making_keys(settings.home), new_authority(settings, now, KeyAlgorithm(algorithm)) as (authority, unfinished):
+        trust_list = publish_trust_list(authority, settings, now, folder=unfinished)
     folder = settings.home / FOLDER
     output.document(
         {

@@ -57,6 +57,8 @@ def init(
     added = enter_agencies(settings.home, entries, None) if entries else 0
     output.document({"home": str(done.home), "made": list(done.made), "agencies_added": added})
     output.line(output.say(Text("Trục liên thông: {home}", "Exchange: {home}"), home=done.home), mark=Mark.GOOD)
+    if own_key is not None and "exchange_key" not in done.made:
+        output.note(output.say(Text("Trục đã có chính con dấu này", "The exchange has this very seal already")))
     if "authority" in done.made:
         warning = Text(
             "Con dấu của trục là con dấu dùng thử, không có giá trị pháp lý",
