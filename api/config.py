@@ -85,6 +85,14 @@ def _in_home(path: Path, info: ValidationInfo) -> Path:
     return home / path.expanduser() if isinstance(home, Path) else path
 
 
+def _url_in_home(url: SecretStr, info: ValidationInfo) -> SecretStr:
+    """The path of an SQLite file is taken from the home folder like every other; what is none is left to the engine."""
+    scheme, separator, path = url.get_secret_value().partition(":///")
+    if scheme != "sqlite" or not separator or not path or path == ":memory:" or path.startswith("file:"):
+        return url
+    return SecretStr(f"{scheme}{separator}{_in_home(Path(path), info)}")
+
+
 def _within(*names: str) -> Any:  # noqa: ANN401 - a field's default is typed as the field
     """The default of a path in the home folder."""
     return Field(default_factory=lambda data: Path(data["home"]).joinpath(*names))
@@ -128,7 +136,7 @@ class Settings(BaseSettings):
     trust_folder: HomePath = _within("trust")
     """Trust anchors, intermediates and CRLs."""
 
-    database_url: SecretStr = Field(
+    database_url: Annotated[SecretStr, AfterValidator(_url_in_home)] = Field(
         default_factory=lambda data: SecretStr(f"sqlite:///{data['home'] / 'edoc.sqlite3'}")
     )
     """``sqlite:///<path>`` or ``postgresql+psycopg://...``; may hold a password."""
@@ -223,7 +231,7 @@ class Settings(BaseSettings):
     def sqlite_file(self) -> Path | None:
         """The file of an SQLite database; None for another database."""
         scheme, separator, path = self.database_url.get_secret_value().partition(":///")
-        return Path(path).absolute() if scheme == "sqlite" and separator else None
+        return Path(path) if scheme == "sqlite" and separator else None
 
 
 class ClientSettings(BaseSettings):

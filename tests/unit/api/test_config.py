@@ -61,6 +61,33 @@ def test_relative_paths_lie_in_the_home(tmp_path: Path) -> None:
     assert settings.archive_folder == Path("/srv/archive")
 
 
+@pytest.mark.parametrize("source", ["environment", "file", "argument"])
+@pytest.mark.parametrize(
+    ("written", "file"), [("my db?.sqlite3", "HOME/my db?.sqlite3"), ("a/b", "HOME/a/b"), ("/srv/b", "/srv/b")]
+)
+def test_a_relative_database_lies_in_the_home_wherever_it_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, written: str, file: str
+) -> None:
+    home, given = tmp_path / "home", {}
+    home.mkdir()
+    url = f"sqlite:///{written}"
+    if source == "environment":
+        monkeypatch.setenv("EDOC_DATABASE_URL", url)
+    elif source == "file":
+        (home / "edoc.toml").write_text(f'database_url = "{url}"\n', encoding="utf-8")
+    else:
+        given = {"database_url": url}
+    settings = load_settings(home, **given)
+    expected = file.replace("HOME", str(home))
+    assert settings.sqlite_file == Path(expected)
+    assert settings.database_url.get_secret_value() == f"sqlite:///{expected}"
+
+
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite:///file:x?mode=memory"])
+def test_what_names_no_file_is_left_for_the_engine_to_refuse(tmp_path: Path, url: str) -> None:
+    assert load_settings(tmp_path, database_url=url).database_url.get_secret_value() == url
+
+
 def test_everything_that_is_wrong_is_told_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EDOC_PORT", "99999")
     monkeypatch.setenv("EDOC_DATABSE_URL", "sqlite:///x")
