@@ -73,15 +73,28 @@ def wrap_errors() -> Iterator[None]:
     except SQLAlchemyError as error:
         raise _translated(error) from error
     except (pysqlite3.Error, psycopg.Error) as error:  # of a statement that was run on the driver itself
-        raise _class_of(error, is_broken=False)(f"the database failed: {error}") from error
+        raise _class_of(error, is_broken=False)(f"the database failed: {_reason(error)}") from error
 
 
 def _translated(error: SQLAlchemyError) -> DatabaseError:
     if isinstance(error, DBAPIError):
         original = error.orig or error
-        return _class_of(original, is_broken=error.connection_invalidated)(f"the database failed: {original}")
+        text = f"the database failed: {_reason(original)}"
+        if isinstance(original, psycopg.Error):
+            error.args = (text,)
+        return _class_of(original, is_broken=error.connection_invalidated)(text)
     text = f"the database failed: {error}"
     return DatabaseUnavailableError(text) if isinstance(error, PoolTimeoutError) else DatabaseError(text)
+
+
+def _reason(error: BaseException) -> str:
+    """What the driver says, without what stands in the row: the lines DETAIL and CONTEXT of PostgreSQL repeat it.
+
+    The error itself is cut down to the same words, since a trace in the log tells the causes too.
+    """
+    if isinstance(error, psycopg.Error) and error.diag.message_primary:
+        error.args = (error.diag.message_primary,)
+    return str(error)
 
 
 def _class_of(error: BaseException, *, is_broken: bool) -> type[DatabaseError]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import Engine, func, insert, select, text, update
 
 from edoc.database.engine import open_engine, read, write
-from edoc.database.errors import DatabaseUnavailableError, RetryableError, UnsafeDatabaseError
+from edoc.database.errors import DatabaseUnavailableError, RetryableError, RowConflictError, UnsafeDatabaseError
 from edoc.database.migrate import is_current
 from edoc.database.prepared import Command, Query
 from edoc.database.tables import DirectoryVersionRow
@@ -34,6 +35,14 @@ def engine(postgresql_url: str) -> Iterator[Engine]:
 
 def test_the_copied_database_has_the_tables_of_this_version(engine: Engine) -> None:
     assert is_current(engine)
+
+
+def test_what_stands_in_a_row_is_in_no_error(engine: Engine) -> None:
+    statement = text("INSERT INTO directory_version (id, version) VALUES (4711, 0), (4711, 0)")
+    with pytest.raises(RowConflictError) as caught, write(engine) as connection:
+        connection.execute(statement)
+    assert "duplicate key" in str(caught.value)
+    assert "(4711)" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_the_server_of_the_tests_flushes_what_it_commits(engine: Engine) -> None:

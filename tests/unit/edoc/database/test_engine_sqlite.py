@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import psycopg
 import pytest
 from pysqlite3 import dbapi2 as pysqlite3
 from sqlalchemy import Engine, insert, select, text
+from sqlalchemy.exc import IntegrityError
 
 from edoc.database.engine import check_file, open_engine, read, retry, write
 from edoc.database.errors import (
@@ -157,6 +159,22 @@ def test_a_value_that_a_driver_cannot_send_does_not_make_the_database_unavailabl
 def test_an_error_of_a_driver_without_a_code_means_that_there_is_no_connection() -> None:
     with pytest.raises(DatabaseUnavailableError), wrap_errors():
         raise psycopg.OperationalError("connection refused")
+
+
+def test_what_stands_in_a_row_is_in_no_error_of_postgresql_nor_in_its_causes() -> None:
+    whole = "a constraint is violated\nDETAIL:  Failing row contains (secret)."
+    fields: dict[int, bytes | None] = {
+        psycopg.pq.DiagnosticField.MESSAGE_PRIMARY: b"a constraint is violated",
+        psycopg.pq.DiagnosticField.MESSAGE_DETAIL: b"Failing row contains (secret).",
+    }
+    original = psycopg.errors.CheckViolation(whole, info=fields)
+    with pytest.raises(DatabaseError) as plain, wrap_errors():
+        raise psycopg.errors.CheckViolation(whole, info=fields)
+    with pytest.raises(DatabaseError) as wrapped, wrap_errors():
+        raise IntegrityError("INSERT", {}, original) from original
+    for caught in (plain, wrapped):
+        assert str(caught.value) == "the database failed: a constraint is violated"
+        assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
 def test_processes_take_turns_at_writing(url: str) -> None:
