@@ -89,6 +89,7 @@ def build_program(
 
     Raises:
         NotInitializedError: there is no database with the tables of this version.
+        SchemaVersionError: the database was migrated by a newer version.
         SecretFileError, KeysError: the exchange's seal or the trust anchors cannot be read.
         DatabaseError, ArchiveError: the database or the archive cannot be opened.
     """

@@ -47,6 +47,7 @@ def database(home: Path | None) -> Iterator[Engine]:
 
     Raises:
         NotInitializedError: there is none of this version.
+        SchemaVersionError: it was migrated by a newer version.
         DatabaseError: it cannot be opened.
     """
     from api.bootstrap import open_database

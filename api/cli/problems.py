@@ -276,7 +276,7 @@ def _table() -> Mapping[type[BaseException], _Entry]:
         SchemaVersionError: _Entry(
             "database_version",
             Text("cơ sở dữ liệu thuộc phiên bản khác", "the database is of another version"),
-            Text("chạy edoc init của phiên bản mới nhất", "run edoc init of the newest version"),
+            Text("cập nhật chương trình lên phiên bản mới nhất", "update the program to its newest version"),
             failed,
         ),
         UnsafeDatabaseError: _Entry(

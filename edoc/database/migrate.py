@@ -54,14 +54,22 @@ def has_tables(engine: Engine) -> bool:
 
 
 def is_current(engine: Engine) -> bool:
-    """Whether the database has exactly the tables of this version; also False where it has none.
+    """Whether the database has exactly the tables of this version; False where it has none, or those of an older one.
 
     Raises:
+        SchemaVersionError: the database was migrated by a newer version of the program.
         DatabaseError: the database fails.
     """
     with read(engine) as connection:
         present = MigrationContext.configure(connection).get_current_heads()
-    return present == (latest_revision(),)
+    if present == (latest_revision(),):
+        return True
+    newer = set(present) - {each.revision for each in ScriptDirectory(str(_FOLDER)).walk_revisions()}
+    if newer:
+        raise SchemaVersionError(
+            f"this version of the program is older than the database and does not know its revision {min(newer)}"
+        )
+    return False
 
 
 def latest_revision() -> str:

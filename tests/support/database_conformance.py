@@ -223,9 +223,9 @@ class DatabaseConformance:
         with write(engine) as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
 
-        assert not is_current(engine)
-        with pytest.raises(SchemaVersionError, match="9999"):
-            upgrade(engine)
+        for use in (is_current, upgrade):
+            with pytest.raises(SchemaVersionError, match="9999"):
+                use(engine)
         engine.dispose()
 
     def test_a_transaction_that_met_another_is_tried_again(self, engine: Engine) -> None:
