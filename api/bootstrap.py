@@ -19,7 +19,7 @@ from pydantic import SecretStr
 from sqlalchemy import Engine
 
 from api.config import ArchiveKind, S3Lock, Settings
-from api.errors import NotInitializedError, SecretFileError
+from api.errors import NotInitializedError, SecretFileError, SecretFileMissingError
 from api.trust import ReloadingTrust
 from edoc.acceptance.steps import NoObserver, StepObserver
 from edoc.archive.local import LocalObjectStore
@@ -219,12 +219,15 @@ def read_secret(path: Path) -> bytes:
     """The first line of a file that nobody else can read.
 
     Raises:
+        SecretFileMissingError: it is not there.
         SecretFileError: it cannot be read, is empty, or others can read it.
     """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             secret = file.readline(4096).rstrip(b"\r\n")
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise SecretFileMissingError(f"there is no file {path}") from error
     except OSError as error:
         raise SecretFileError(f"the secret in {path} cannot be read: {error.strerror}") from error
     if mode & (stat.S_IRWXG | stat.S_IRWXO):

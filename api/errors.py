@@ -38,6 +38,10 @@ class SecretFileError(ApiError):
     """A file with a password or a key cannot be read, is empty, or others can read it."""
 
 
+class SecretFileMissingError(SecretFileError):
+    """There is no such file."""
+
+
 class AddressError(ApiError):
     """The service cannot listen on the address that ``EDOC_HOST`` and ``EDOC_PORT`` name."""
 

@@ -24,6 +24,11 @@ _NO_TOKEN: Final = Text("chưa có mã truy cập", "there is no token")
 _NO_TOKEN_REMEDY: Final = Text(
     "chỉ tệp chứa mã bằng --token-file, hoặc đặt EDOC_TOKEN", "name a file with it by --token-file, or set EDOC_TOKEN"
 )
+_NO_TOKEN_FILE: Final = Text("không có tệp mã truy cập này", "the file with the token is not there")
+_NO_TOKEN_FILE_REMEDY: Final = Text(
+    "xem lại --token-file (EDOC_TOKEN_FILE); người vận hành tạo mã bằng edoc token create",
+    "check --token-file (EDOC_TOKEN_FILE); the operator makes a token with edoc token create",
+)
 _NO_SUCH_TOKEN: Final = Text("đó không phải là mã truy cập", "this is no token")
 _NO_URL: Final = Text("địa chỉ của trục không dùng được", "this is no address of an exchange")
 _NO_URL_REMEDY: Final = Text(
@@ -90,11 +95,15 @@ def open_client(url: str | None, token_file: Path | None, ca_file: Path | None) 
     from api.cli.files import check_readable
     from api.client import Client
     from api.config import load_client_settings
+    from api.errors import SecretFileMissingError
 
     settings = load_client_settings()
     file = token_file or settings.token_file
     if file is not None:
-        token = read_secret(file).decode("ascii", "replace")
+        try:
+            token = read_secret(file).decode("ascii", "replace")
+        except SecretFileMissingError as error:
+            raise usage_error("no_token", _NO_TOKEN_FILE, _NO_TOKEN_FILE_REMEDY, str(file)) from error
     elif settings.token is not None:
         token = settings.token.get_secret_value()
     else:

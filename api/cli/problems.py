@@ -109,6 +109,7 @@ def _table() -> Mapping[type[BaseException], _Entry]:
         ApiError,
         NotInitializedError,
         SecretFileError,
+        SecretFileMissingError,
         SettingsError,
     )
     from edoc.acceptance.errors import AcceptanceError, VerificationUnavailableError
@@ -172,6 +173,12 @@ def _table() -> Mapping[type[BaseException], _Entry]:
             "secret_file",
             Text("tệp mật khẩu không dùng được", "a file with a secret cannot be used"),
             Text("sửa tệp; chỉ chủ sở hữu được đọc (chmod 600)", "mend the file; chmod 600"),
+            usage,
+        ),
+        SecretFileMissingError: _Entry(
+            "secret_file",
+            Text("không có tệp mật khẩu", "a file with a secret is not there"),
+            Text("xem lại đường dẫn của tệp", "check the path of the file"),
             usage,
         ),
         AddressError: _Entry(

@@ -225,6 +225,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     api_errors.SettingsError: _SET_UP,
     api_errors.NotInitializedError: _SET_UP,
     api_errors.SecretFileError: _SET_UP,
+    api_errors.SecretFileMissingError: _SET_UP,
     api_errors.AddressError: _SET_UP,
     api_errors.AddressTakenError: _SET_UP,
     rest_errors.InvalidRequestError: _INVALID,

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from api.bootstrap import build_exchange, build_program, open_database, policy_of, read_secret
-from api.errors import NotInitializedError, SecretFileError
+from api.errors import NotInitializedError, SecretFileError, SecretFileMissingError
+from edoc.database.errors import DatabaseUnavailableError
 from keys.errors import KeyNotFoundError, KeyStoreError, NoTrustAnchorsError
 from tests.support.exchange import HELD_SEALS, SENDER, SmallExchange, settings_of, small_exchange
 
@@ -69,7 +70,7 @@ def test_a_secret_is_the_first_line(tmp_path: Path) -> None:
     path.write_bytes("mật khẩu\r\nmore\n".encode())
     path.chmod(0o600)
     assert read_secret(path) == "mật khẩu".encode()
-    with pytest.raises(SecretFileError):
+    with pytest.raises(SecretFileMissingError):
         read_secret(tmp_path / "nothing")
 
 

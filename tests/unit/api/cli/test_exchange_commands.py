@@ -142,6 +142,11 @@ def test_a_call_without_a_token_or_with_a_bad_one_is_wrong_use(edoc: Edoc, city:
     assert "chmod 600" in edoc("inbox", "--token-file", str(bad), code=2).stderr
     bad.chmod(0o600)
     assert "401" in edoc("inbox", "--token-file", str(bad), code=2).stderr
+    for missing in (tmp_path / "none", bad / "none"):
+        error = edoc.json("inbox", "--token-file", str(missing), code=2)["error"]
+        assert (error["what"], error["where"]) == ("the file with the token is not there", str(missing))
+        assert "--token-file" in error["remedy"]
+        assert "edoc token create" in error["remedy"]
     del city
 
 
