@@ -28,6 +28,7 @@ from edoc.archive.s3 import S3ObjectStore
 from edoc.archive.s3_lock import LockStatus
 from edoc.archive.s3_requests import LockMode, open_client
 from edoc.database.engine import open_engine
+from edoc.database.errors import DatabaseUnavailableError
 from edoc.database.group_commit import GroupCommit
 from edoc.database.migrate import is_current
 from edoc.directory.cache import DirectoryCache
@@ -158,7 +159,22 @@ def open_database(settings: Settings, *, create: bool = False) -> Engine:
     url, size = settings.database_url.get_secret_value(), settings.threads + _SPARE_CONNECTIONS
     if file is not None and not (create or file.exists() or file.with_name(file.name + "-wal").exists()):
         raise NotInitializedError(f"there is no database {file}", "run `edoc init`, or set EDOC_HOME")
-    return open_engine(url, create=create, pool_size=size)
+    try:
+        return open_engine(url, create=create, pool_size=size)
+    except DatabaseUnavailableError as error:
+        unwritable = _unwritable(file)
+        if unwritable is None:
+            raise
+        raise DatabaseUnavailableError(
+            f"{unwritable} must be writable for the user of the exchange; see EDOC_HOME and EDOC_DATABASE_URL ({error})"
+        ) from error
+
+
+def _unwritable(file: Path | None) -> Path | None:
+    """The file of an SQLite database, or its folder, for a log is written beside it: whichever cannot be written."""
+    if file is None:
+        return None
+    return next((each for each in (file.parent, file) if each.exists() and not os.access(each, os.W_OK)), None)
 
 
 def open_archive(settings: Settings, clock: Clock = system_clock) -> ObjectStore:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from api import bootstrap
 from api.bootstrap import build_exchange, build_program, open_database, policy_of, read_secret
 from api.errors import NotInitializedError, SecretFileError, SecretFileMissingError
 from edoc.database.errors import DatabaseUnavailableError
@@ -109,3 +111,22 @@ def test_a_small_exchange_takes_a_letter_on(tmp_path: Path) -> None:
     with small_exchange(tmp_path / "home") as office:
         assert isinstance(office, SmallExchange)
         assert not office.submit(office.letter()).replayed
+
+
+@pytest.mark.parametrize("unwritable", ["home", "home/edoc.sqlite3"])
+def test_a_database_that_cannot_be_written_is_named_with_what_names_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch, unwritable: str
+) -> None:
+    path = home.parent / unwritable
+    plain = os.access
+    monkeypatch.setattr(os, "access", lambda each, mode: each != path and plain(each, mode))
+
+    def fail(*_: object, **__: object) -> None:
+        raise DatabaseUnavailableError("the database failed: unable to open database file")
+
+    monkeypatch.setattr(bootstrap, "open_engine", fail)
+    with pytest.raises(DatabaseUnavailableError, match=f"^{path} must be writable .*EDOC_HOME and EDOC_DATABASE_URL"):
+        open_database(settings_of(home))
+    monkeypatch.setattr(os, "access", plain)
+    with pytest.raises(DatabaseUnavailableError, match=r"^the database failed"):
+        open_database(settings_of(home))
