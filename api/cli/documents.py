@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -188,7 +189,11 @@ def export(
     size = path.stat().st_size
     output.document({"document": document, "file": str(path), "size": size})
     output.line(f"{path}  ({size} B)", mark=Mark.GOOD)
-    output.note(output.say(Text("Kiểm tra: edoc verify {path}", "Check it: edoc verify {path}"), path=path))
+    check = Text(
+        "Kiểm tra: edoc verify {path} --trust FOLDER (FOLDER: thư mục chứng thư gốc và CRL mà người kiểm tra tin cậy)",
+        "Check it: edoc verify {path} --trust FOLDER (FOLDER: the anchors and CRLs that whoever checks it trusts)",
+    )
+    output.note(output.say(check, path=shlex.quote(str(path))))
 
 
 _Load = Callable[[BinaryIO, "Progress"], None]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import shlex
 import unicodedata
 from pathlib import Path
 from typing import Any
@@ -109,7 +111,9 @@ def test_an_export_verifies_with_the_anchors_alone(
     edoc: Edoc, city: City, sent: dict[str, Any], tmp_path: Path
 ) -> None:
     path = tmp_path / "x.asice"
-    edoc("export", *city.as_auditor(), sent["document"], "--out", str(path))
+    told = edoc("export", *city.as_auditor(), sent["document"], "--out", str(path)).stderr
+    [command] = re.findall(r"edoc (verify .* --trust FOLDER)", " ".join(told.split()))
+    edoc(*shlex.split(command.replace("FOLDER", shlex.quote(city.trust))))
     assert edoc.json("verify", str(path), "--trust", str(Path(city.trust) / "anchors"))["verdict"] == "good"
     assert edoc("export", *city.as_auditor(), sent["document"], "--out", str(path), code=3).exit_code == 3
 
