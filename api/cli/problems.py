@@ -7,6 +7,7 @@ and the remedy are in the language of the output.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,25 @@ from api.client import RefusedByExchangeError
 _UNAUTHENTICATED: Final = 401
 _SERVER_FAULT: Final = 500
 _UNAVAILABLE: Final = 503
+_NO_SPACE: Final = Text("giải phóng hoặc thêm dung lượng đĩa", "free or add space on the disk")
+_NO_RIGHT: Final = Text(
+    "xem quyền của tệp và thư mục, và hệ thống tệp có cho ghi không",
+    "check the permissions of the file and its folder, and whether the file system can be written",
+)
+_NO_PATH: Final = Text("xem lại đường dẫn", "check the path")
+_REMEDIES: Final = {
+    errno.ENOSPC: _NO_SPACE,
+    errno.EDQUOT: _NO_SPACE,
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EROFS: _NO_RIGHT,
+    errno.ENOENT: _NO_PATH,
+    errno.ENOTDIR: _NO_PATH,
+    errno.EISDIR: _NO_PATH,
+    errno.ENAMETOOLONG: _NO_PATH,
+    errno.EEXIST: Text("chọn tên khác, hoặc chuyển tệp cũ đi", "choose another name, or move away what is there"),
+}
+"""What helps against an error of the system, where its number tells more than that something failed."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,10 @@ def describe(error: BaseException) -> Problem | None:
         return None
     detail = _detail(error)
     what = Text(f"{entry.title.vi}: {detail}", f"{entry.title.en}: {detail}")
-    return Problem(entry.code, what, None, entry.remedy, entry.exit_code)
+    remedy = entry.remedy
+    if isinstance(error, OSError) and error.errno is not None:
+        remedy = _REMEDIES.get(error.errno, remedy)
+    return Problem(entry.code, what, None, remedy, entry.exit_code)
 
 
 def problem_of(error: Exception) -> Problem:
@@ -148,7 +171,7 @@ def _table() -> Mapping[type[BaseException], _Entry]:
         OSError: _Entry(
             "input_output",
             Text("không đọc hoặc ghi được", "cannot be read or written"),
-            Text("xem đường dẫn, quyền và dung lượng đĩa", "look at the path, its permissions and the disk's space"),
+            Text("xem lý do đã nêu, sửa rồi chạy lại", "see the reason given, mend it and run it again"),
             failed,
         ),
         ApiError: _Entry(

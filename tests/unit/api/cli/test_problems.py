@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import pkgutil
 from collections.abc import Iterator
 
@@ -67,6 +69,32 @@ def test_exit_codes_tell_the_kinds_of_failure_apart(kind: type[Exception], code:
     entry = find_entry(kind)
     assert entry is not None
     assert entry.exit_code is code
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "space"),
+        (errno.EDQUOT, "space"),
+        (errno.EACCES, "permissions"),
+        (errno.EPERM, "permissions"),
+        (errno.EROFS, "permissions"),
+        (errno.ENOENT, "path"),
+        (errno.EEXIST, "another name"),
+        (errno.EIO, "reason"),
+    ],
+)
+def test_what_helps_against_an_error_of_the_system_goes_by_its_number(number: int, remedy: str) -> None:
+    problem = describe(OSError(number, os.strerror(number), "file"))
+    assert problem is not None
+    told = [each for each in ("space", "permissions", "path", "another name", "reason") if each in problem.remedy.en]
+    assert told == [remedy]
+
+
+def test_an_error_of_the_system_without_a_number_is_told() -> None:
+    problem = describe(OSError("it failed"))
+    assert problem is not None
+    assert "it failed" in problem.what.en
 
 
 def test_what_nobody_foresaw_is_not_hidden() -> None:
