@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 import re
+import sqlite3
+import subprocess
 import sys
 from collections.abc import Iterator
 from configparser import ConfigParser
-from contextlib import suppress
+from contextlib import closing, suppress
 from importlib.metadata import PackageNotFoundError, metadata, packages_distributions
 from pathlib import Path
 from typing import Final
@@ -138,3 +140,20 @@ def test_readme_opens_with_what_it_is_in_ten_lines_and_then_gives_exactly_two_co
 def test_every_link_to_a_file_of_the_project_finds_it(page: Path) -> None:
     targets = LINK.findall(page.read_text(encoding="utf-8"))
     assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_documented_backup_is_a_whole_copy_that_nobody_else_may_read(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "operation.md").read_text(encoding="utf-8")
+    [command] = re.findall(r"^```\n(.*\.backup\(.*)\n```$", page, re.MULTILINE)
+    database = sqlite3.connect(tmp_path / "edoc.sqlite3")
+    with database:
+        database.execute("PRAGMA journal_mode=WAL")
+        database.execute("CREATE TABLE letters (id)")
+        database.execute("INSERT INTO letters VALUES (1)")
+    command = command.replace(".venv/bin/python", sys.executable).replace("HOME", str(tmp_path))
+    subprocess.run(["sh", "-c", f"umask 022; {command}"], cwd=tmp_path, check=True)
+    database.close()
+    copy = tmp_path / "copy.sqlite3"
+    assert copy.stat().st_mode & 0o777 == 0o600
+    with closing(sqlite3.connect(copy)) as copied:
+        assert copied.execute("SELECT id FROM letters").fetchall() == [(1,)]
