@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -33,6 +33,10 @@ IDLE_SECONDS: Final = 0.5
 """How long the worker waits when there was nothing to do."""
 SWEEP_SECONDS: Final = 6 * 3600
 """How often the worker sweeps the archive; the first time when it has started and nothing is due."""
+LONGEST_PAUSE_SECONDS: Final = 10.0
+"""How long the worker waits at most before it tries again what failed."""
+REMINDER_SECONDS: Final = 60.0
+"""How often it says that it still fails."""
 _PARENT_DEATH_SIGNAL: Final = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
 
@@ -108,15 +112,16 @@ def worker(output: Output, home: Path | None, *, once: bool) -> None:
         )
 
     stop = _stop_event()
-    todo, done, next_sweep = Worker(program.exchange, failed), 0, time.monotonic()
+    todo, done, next_sweep, outage = Worker(program.exchange, failed), 0, time.monotonic(), Outage(log)
     while not stop.is_set():
         try:
             taken = todo.run_once()
         except EdocError as error:
             if once:
                 raise
-            log.warning("the outbox cannot be worked on now", reason=str(error))
-            taken = 0
+            stop.wait(outage.failed(error))
+            continue
+        outage.ended()
         done += taken
         if once and not taken:
             break
@@ -127,6 +132,40 @@ def worker(output: Output, home: Path | None, *, once: bool) -> None:
             stop.wait(IDLE_SECONDS)
     program.close()
     output.document({"tasks": done})
+
+
+class Outage:
+    """What the worker says and how long it waits while the outbox cannot be worked on.
+
+    It says so when that begins, at most once a minute while it lasts, and when it is over.
+
+    Args:
+        log: where it says so.
+        seconds: a clock that only goes forward.
+    """
+
+    def __init__(self, log: FilteringBoundLogger, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._log, self._seconds = log, seconds
+        self._pause = 0.0
+        self._since: float | None = None
+        self._said = 0.0
+
+    def failed(self, error: Exception) -> float:
+        """It failed; returns how many seconds to wait before the next attempt."""
+        now = self._seconds()
+        if self._since is None or now - self._said >= REMINDER_SECONDS:
+            self._log.warning("the outbox cannot be worked on now", reason=str(error))
+            self._said = now
+        if self._since is None:
+            self._since, self._pause = now, IDLE_SECONDS / 2
+        self._pause = min(2 * self._pause, LONGEST_PAUSE_SECONDS)
+        return self._pause
+
+    def ended(self) -> None:
+        """It worked."""
+        if self._since is not None:
+            self._log.info("the outbox is worked on again", seconds=round(self._seconds() - self._since, 1))
+            self._since = None
 
 
 def _sweep(todo: Worker, log: FilteringBoundLogger) -> None:

@@ -7,20 +7,25 @@ import re
 import shutil
 import socket
 import sqlite3
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import structlog
 
+from api.cli import service
 from api.cli.demo.tampering import damaged_object
+from api.cli.service import Outage
 from api.client import Client
 from api.observability import READY_FREE_BYTES
 from edoc.archive.local import LocalObjectStore
 from edoc.database.errors import DatabaseError
 from edoc.directory.loader import KINDS
 from edoc.errors import ArchiveError
+from edoc.worker import Worker
 from tests.unit.api.cli.conftest import City, Edoc
 
 AGENCIES = "code,old_code,parent_code,kind,name,name_en\nH1,0.1,,city,Thành phố,City\nH1.1,,H1,office,Văn phòng,\n"
@@ -401,3 +406,67 @@ def test_the_database_of_another_program_stays_as_it_is(edoc: Edoc, tmp_path: Pa
     assert "another program's: it holds orders" in edoc("init", "--home", str(home), code=3).stderr
     assert database.read_bytes() == before
     assert [each.name for each in home.glob("edoc.sqlite3*")] == [database.name]
+
+
+@pytest.mark.parametrize("command", [["token", "list"], ["serve"], ["worker", "--once"], ["doctor"], ["init"]])
+def test_of_a_database_of_a_newer_version_the_remedy_is_to_update_the_program(
+    edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch, command: list[str]
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+    with contextlib.closing(sqlite3.connect(f"{home}/edoc.sqlite3")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    result = edoc(*command, "--home", home, code=1 if command == ["doctor"] else 3)
+    assert "9999" in result.output
+    assert "update the program" in result.output
+    assert "edoc init" not in result.output
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def test_an_outage_is_told_when_it_begins_each_minute_and_when_it_ends() -> None:
+    clock = Clock()
+    outage = Outage(structlog.get_logger(), clock)
+    with structlog.testing.capture_logs() as log:
+        outage.ended()
+        for _ in range(2):
+            began, pauses = clock.now, []
+            while clock.now < began + 150:
+                pauses.append(outage.failed(DatabaseError("away")))
+                clock.now += pauses[-1]
+            assert pauses[:6] == [0.5, 1, 2, 4, 8, 10]
+            assert set(pauses[6:]) == {10}
+            outage.ended()
+            outage.ended()
+    warnings = ["warning", "warning", "warning", "info"]
+    assert [each["log_level"] for each in log] == 2 * warnings
+    assert log[0]["reason"] == "away"
+
+
+def test_the_worker_outlives_an_outage_and_does_not_sweep_meanwhile(
+    edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, calls = threading.Event(), []
+
+    def run_once(_: object) -> int:
+        calls.append("run")
+        if len(calls) < 3:
+            raise DatabaseError("away")
+        return 0
+
+    def sweep(_: object) -> None:
+        calls.append("sweep")
+        stop.set()
+        raise ArchiveError("it is told and waits for the next time")
+
+    monkeypatch.setattr(service, "_stop_event", lambda: stop)
+    monkeypatch.setattr(service, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(Worker, "run_once", run_once)
+    monkeypatch.setattr(Worker, "sweep", sweep)
+    edoc("worker", "--home", home)
+    assert calls == ["run", "run", "run", "sweep"]
