@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, NamedTuple, Self
@@ -12,6 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, String, and_, bindparam, or_, select
 
+from edoc.acceptance.columns import StoredAttachment, delivery_columns, document_columns
 from edoc.acceptance.errors import ConflictError, DirectoryChangedError
 from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt, warnings_text
 from edoc.acceptance.steps import AcceptanceStep
@@ -34,19 +34,6 @@ _RANDOM_BYTES: Final = 8
 sender's event, and two a recipient, for delivery and event."""
 TICK: Final = timedelta(microseconds=1)
 """What happens in one transaction is told one tick apart, so that identifiers sort in the order of cause."""
-
-
-@dataclass(frozen=True)
-class StoredAttachment:
-    """An attachment as the rows know it."""
-
-    content_id: str
-    name: str
-    media_type: str
-    description: str | None
-    size: int
-    sha256: str
-    is_object: bool
 
 
 class NumberKey(NamedTuple):
@@ -229,22 +216,8 @@ class AcceptDocument:
             DocumentRow,
             id=document_pk,
             message_id=message_id,
-            document_id=message.document_id,
             sender_id=document.sender.id,
-            number=message.code.number,
-            notation=message.code.notation,
-            year=message.promulgation_date.year,
-            promulgation_date=message.promulgation_date,
-            place=message.place,
-            type_name=message.document_type.type_name,
-            subject=message.subject,
-            content=message.content,
-            priority=message.other_info.priority.value,
-            due_date=message.due_date,
-            signer_name=message.signer_info.full_name,
-            signer_competence=message.signer_info.competence,
-            signer_position=message.signer_info.position,
-            response_for=_references_text(message),
+            **document_columns(message),
             warnings=warnings_text(self._warnings),
             accepted_at=now,
         )
@@ -254,7 +227,7 @@ class AcceptDocument:
     def _add_deliveries(
         self, rows: RowBatch, document_pk: UUID, numbers: _Numbers, now: datetime
     ) -> tuple[ReceiptDelivery, ...]:
-        document = self.document
+        document, shared = self.document, delivery_columns(self.document.message)
         deliveries = []
         for position, (recipient, number) in enumerate(zip(document.recipients, numbers.recipients, strict=True), 1):
             delivery_id = uuid7(now + position * TICK, self._random)
@@ -265,8 +238,7 @@ class AcceptDocument:
                 recipient_id=recipient.agency.id,
                 addressed_as=recipient.addressed_as,
                 sender_id=document.sender.id,
-                type_name=document.message.document_type.type_name,
-                priority=document.message.other_info.priority.value,
+                **shared,
                 recipient_sequence=number,
                 consigned_at=now,
                 handed_over_at=None,
@@ -326,11 +298,6 @@ class AcceptDocument:
                 evidence_sha256=consigned.sha256,
                 delivery_id=delivery.id,
             )
-
-
-def _references_text(message: DocumentMessage) -> str:
-    references = [asdict(each) for each in message.response_for]
-    return json.dumps(references, default=str, ensure_ascii=False) if references else "[]"
 
 
 def _find_document_ids(connection: Connection, document_ids: Sequence[str]) -> set[str]:

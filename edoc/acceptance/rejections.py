@@ -19,7 +19,7 @@ from edoc.errors import Violation
 from edoc.events import EventType, add_event
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party, Reason, SealedEvidence
-from edoc.evidence.rows import add_evidence, find_by_occasion
+from edoc.evidence.rows import add_evidence, find_by_occasion, rejection_occasion
 from edoc.exchange import Exchange
 from edoc.identifiers import uuid7
 
@@ -39,8 +39,7 @@ class Refusal:
     @property
     def occasion(self) -> str:
         """One for each message, caller and set of rules broken."""
-        rules = "\n".join(sorted({violation.code for violation in self.violations}))
-        return f"rejection:{self.sha256}:{self.sender.id}:{hashlib.sha256(rules.encode()).hexdigest()[:16]}"
+        return rejection_occasion(self.sha256, self.sender.id, (violation.code for violation in self.violations))
 
 
 class RecordRefusal:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from edoc.acceptance.documents import AcceptDocument, StoredAttachment, VerifiedDocument
+from edoc.acceptance.columns import StoredAttachment, stored_attachment
+from edoc.acceptance.documents import AcceptDocument, VerifiedDocument
 from edoc.acceptance.errors import ConflictError, DirectoryChangedError, RefusedError, SenderMismatchError
 from edoc.acceptance.incoming import Incoming, archive_message
 from edoc.acceptance.receipts import Receipt, find_receipt, find_trace
@@ -254,15 +255,7 @@ class Acceptance:
             self._exchange.store.put(target)
         self._reached(AcceptanceStep.ATTACHMENTS_ARCHIVED)
         return tuple(
-            StoredAttachment(
-                content_id=attachment.content_id,
-                name=attachment.attachment_name,
-                media_type=attachment.content_type,
-                description=attachment.description,
-                size=attachment.content.size,
-                sha256=attachment.content.digest().hex(),
-                is_object=attachment.content_id in staged,
-            )
+            stored_attachment(attachment, is_object=attachment.content_id in staged)
             for attachment in message.attachments
         )
 

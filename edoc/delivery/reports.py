@@ -60,6 +60,17 @@ class VerifiedStatus:
         return (self.addressee if self.role is ReporterRole.SENDER else self.reporter).id
 
 
+def status_columns(message: StatusMessage) -> dict[str, object]:
+    """The columns of :class:`~edoc.database.tables.StatusReportRow` that the message alone decides."""
+    return {"code": message.status_code, "description": message.description, "reported_at": message.timestamp}
+
+
+def status_occasion(delivery_id: UUID, reporter_id: int, code: str, message_sha256: str) -> str:
+    """What a report states once and for all; of a code that may repeat, once for each message."""
+    occasion = f"{delivery_id}:{reporter_id}:{code}"
+    return f"{occasion}:{message_sha256}" if code in REPEATABLE else occasion
+
+
 @dataclass
 class _Found:
     """What the preparation looked up."""
@@ -120,7 +131,7 @@ class AcceptStatus:
 
     def _judge_delivery(self, connection: Connection, delivery_id: UUID, document_pk: UUID) -> Preparation:
         status, code = self._status, self._status.message.status_code
-        occasion = f"{delivery_id}:{status.reporter.id}:{code}"
+        occasion = status_occasion(delivery_id, status.reporter.id, code, status.sha256)
         reports = connection.execute(_HISTORY, {"delivery": delivery_id}).all()
         if code not in REPEATABLE and (repeated := [each for each in reports if each.occasion == occasion]):
             return Settled(find_receipt(connection, self._exchange.store, repeated[0].sha256))
@@ -129,8 +140,6 @@ class AcceptStatus:
             state = advance(replay((each.code, role_of(each.code)) for each in reports), code, status.role)
         except DeliveryError as error:
             return Failed(error)
-        if code in REPEATABLE:
-            occasion = f"{occasion}:{status.sha256}"
         previous = (
             connection.execute(_LAST_EVIDENCE, {"delivery": delivery_id}).scalar()
             or connection.execute(
@@ -222,9 +231,7 @@ class AcceptStatus:
             delivery_id=found.delivery_id,
             reporter_id=status.reporter.id,
             occasion=found.occasion,
-            code=status.message.status_code,
-            description=status.message.description,
-            reported_at=status.message.timestamp,
+            **status_columns(status.message),
             received_at=now,
             by_exchange=status.by_exchange,
         )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterable
 from typing import Final
 from uuid import UUID
 
@@ -32,6 +34,12 @@ def consignment_occasion(document_pk: UUID) -> str:
 def handover_occasion(delivery_id: UUID) -> str:
     """The occasion of a ContentHandover: one for each delivery."""
     return f"handover:{delivery_id}"
+
+
+def rejection_occasion(message_sha256: str, sender_id: int, rules: Iterable[str]) -> str:
+    """The occasion of a SubmissionRejection: one for each message, caller and set of rules broken."""
+    broken = "\n".join(sorted(set(rules)))
+    return f"rejection:{message_sha256}:{sender_id}:{hashlib.sha256(broken.encode()).hexdigest()[:16]}"
 
 
 def add_evidence(
