@@ -31,7 +31,7 @@ from edoc.acceptance.verification import (
 from edoc.access.tokens import Principal, Scope
 from edoc.archive.objects import StagedObject
 from edoc.database.engine import read
-from edoc.database.group_commit import Failed, WorkItem
+from edoc.database.group_commit import Failed, Settled, WorkItem
 from edoc.delivery.errors import DeliveryError, ReportLimitError
 from edoc.delivery.reports import AcceptStatus, VerifiedStatus
 from edoc.directory.errors import DirectoryError
@@ -234,8 +234,9 @@ class Acceptance:
             preparation = work.judge(connection, lock=False)
         if isinstance(preparation, Failed):
             raise preparation.error
-        archive_message(case.incoming, self._exchange.store)
-        self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
+        if not isinstance(preparation, Settled):  # of a report that is there already, the first message is kept
+            archive_message(case.incoming, self._exchange.store)
+            self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
         return work
 
     def _stage_attachments(self, stack: ExitStack, message: DocumentMessage) -> dict[str, StagedObject]:
