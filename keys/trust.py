@@ -204,6 +204,10 @@ class PathValidator:
         # asn1crypto decodes on first access and is not made for several threads doing so with one object.
         self._build_lock = threading.Lock()
 
+    def without_revocation(self) -> PathValidator:
+        """The same, to which a certificate is good of which no CRL at hand tells: those of past times may be gone."""
+        return PathValidator(self.anchors, self.revocation, intermediates=self._intermediates, require_revocation=False)
+
     def validate(
         self,
         certificate: x509.Certificate,

@@ -1,4 +1,4 @@
-"""The archive against the database: what rows refer to must be there, byte for byte.
+"""Every object that the rows refer to must be in the archive, byte for byte.
 
 ``referenced`` answers the sweep; ``reconcile`` reads everything through and says what is missing or altered.
 """
