@@ -7,7 +7,6 @@ import shutil
 import socket
 import sqlite3
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +14,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from api.cli.command import EdocCommand
+from api.cli.comparisons import compare_deeply
+from api.cli.diagnosis import Finding
 from api.cli.errors import ExitCode
 from api.cli.language import Text
 from api.cli.moments import shown
@@ -33,22 +34,13 @@ EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _TRUST_LIST_TITLE: Final = Text("Danh sách tin cậy", "Trust list")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One line of the doctor."""
-
-    name: str
-    """Stable, for programs."""
-    title: Text
-    good: bool | None
-    """None: it works, but not for long or not well."""
-    detail: str
-    remedy: Text | None = None
-
-
 @click.command(cls=EdocCommand)
 @home_option
-@click.option("--deep", is_flag=True, help="Also read every object of the archive through and compare its digest.")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Also read the whole archive through, compare its digests, and hold every row against what is sealed in it.",
+)
 def doctor(output: Output, home: Path | None, *, deep: bool) -> ExitCode:
     """Check database, archive, trust anchors, CRLs, seal, disk, clock and port. Changes nothing but a probe object.
 
@@ -95,6 +87,7 @@ def examine(settings: Settings, deep_output: Output | None = None) -> Iterator[F
         yield from _parts(program)
         if deep_output is not None:
             yield _archive_deep(program, deep_output)
+            yield from _rows_deep(program, deep_output)
     finally:
         program.close()
 
@@ -243,6 +236,13 @@ def _archive_deep(program: Program, output: Output) -> Finding:
     )
     remedy = Text("khôi phục các tệp này từ bản sao lưu", "restore these objects from the backup")
     return Finding("archive_objects", title, good=False, detail=detail, remedy=remedy)
+
+
+def _rows_deep(program: Program, output: Output) -> Iterator[Finding]:
+    try:
+        yield from compare_deeply(program, output)
+    except Exception as error:  # noqa: BLE001 -- rows that cannot even be read are what this looks for
+        yield _broken("rows", Text("So dữ liệu với kho lưu trữ", "Rows against the archive"), error)
 
 
 def _anchors(program: Program) -> Finding:

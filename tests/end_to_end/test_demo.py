@@ -47,6 +47,21 @@ def test_every_step_of_the_demonstration_holds(tmp_path: Path) -> None:
     assert (report["url"], report["pid"]) == (None, None)
     log = (tmp_path / "demo" / "service.log").read_text(encoding="utf-8")
     assert "edoc_" not in log
+    command = [
+        sys.executable,
+        "-m",
+        "api.cli",
+        "doctor",
+        "--deep",
+        "--json",
+        "--home",
+        str(tmp_path / "demo" / "exchange"),
+    ]
+    examined = json.loads(subprocess.run(command, capture_output=True, text=True, check=False).stdout)
+    outcomes = {each["name"]: each["outcome"] for each in examined["checks"]}
+    compared = {name for name in outcomes if name.startswith(("rows_", "lost_", "unclaimed_"))}
+    assert len(compared) == 7
+    assert {outcomes[name] for name in compared | {"archive_objects"}} == {"good"}
 
 
 def test_with_keep_the_service_runs_on_and_is_said_where(tmp_path: Path) -> None:

@@ -12,19 +12,25 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import UUID
 
 import pytest
 import structlog
+from sqlalchemy import update
 
 from api.cli import service
 from api.cli.demo.tampering import damaged_object
 from api.cli.service import Outage
 from api.client import Client
 from api.observability import READY_FREE_BYTES
+from edoc import reconciliation
 from edoc.archive.local import LocalObjectStore
+from edoc.database.engine import write
 from edoc.database.errors import DatabaseError
+from edoc.database.tables import DocumentRow
 from edoc.directory.loader import KINDS
 from edoc.errors import ArchiveError
+from edoc.reconciliation import Compared, Difference, Theme
 from edoc.worker import Worker
 from tests.unit.api.cli.conftest import City, Edoc
 
@@ -86,7 +92,8 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_exchange(
     assert report["ok"] is True
     assert {each["name"] for each in report["checks"]} == {
         "clock", "sqlite", "disk", "home", "port", "database", "archive", "trust", "crls", "trust_list", "seal",
-        "agencies", "outbox", "archive_objects",
+        "agencies", "outbox", "archive_objects", "rows_documents", "rows_deliveries", "rows_statuses", "rows_evidence",
+        "rows_events", "lost_evidence", "unclaimed_messages",
     }  # fmt: skip
     assert "✓ Database" in edoc("doctor", "--home", home).stdout
 
@@ -115,6 +122,63 @@ def test_the_doctor_finds_the_one_object_that_was_altered(
         edoc("fetch", *city.as_agency("H29.4"), sent["document"], "--to", str(tmp_path / "in"), code=3)
         assert list((tmp_path / "in").iterdir()) == []
     assert edoc.json("doctor", "--deep", "--home", city.home)["ok"] is True
+
+
+def test_the_doctor_finds_the_one_row_that_was_altered(
+    edoc: Edoc, city: City, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+    (tmp_path / "a.txt").write_text("x", encoding="utf-8")
+    arguments = ["--to", "H29.4", "--number", "6", "--notation", "CV-VP", "--subject", "s", "--signer", "n"]
+    sent = edoc.json("send", *city.as_agency("H29.1", with_key=True), *arguments, "--file", str(tmp_path / "a.txt"))
+    edoc("fetch", *city.as_agency("H29.4"), sent["document"], "--to", str(tmp_path / "in"))
+    edoc("worker", "--once", "--home", city.home)
+    assert edoc.json("doctor", "--deep", "--home", city.home)["ok"] is True
+    of_it = DocumentRow.id == UUID(sent["document"])
+    with write(city.program.exchange.engine) as connection:
+        connection.execute(update(DocumentRow).where(of_it).values(subject="an altered subject"))
+    try:
+        report = edoc.json("doctor", "--deep", "--home", city.home, code=1)
+        plain = edoc("doctor", "--deep", "--home", city.home, code=1).stdout
+    finally:
+        with write(city.program.exchange.engine) as connection:
+            connection.execute(update(DocumentRow).where(of_it).values(subject="s"))
+    [wrong] = [each for each in report["checks"] if each["outcome"] == "bad"]
+    assert wrong["name"] == "rows_documents"
+    assert wrong["detail"].startswith("1; first: H29.1,")
+    assert wrong["detail"].endswith("subject: not as in the sealed message")
+    assert "backup" in wrong["remedy"]
+    assert "altered subject" not in plain
+    assert "✗ Letters against their sealed messages" in plain
+
+
+def test_rows_that_cannot_even_be_read_are_found(edoc: Edoc, home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+
+    def fail(*_: object) -> None:
+        raise ValueError("Invalid isoformat string: 'x'")
+
+    monkeypatch.setattr(reconciliation, "compare_rows", fail)
+    report = edoc.json("doctor", "--deep", "--home", home, code=1)
+    [wrong] = [each for each in report["checks"] if each["outcome"] == "bad"]
+    assert (wrong["name"], wrong["detail"]) == ("rows", "ValueError: Invalid isoformat string: 'x'")
+
+
+def test_the_doctor_tells_lost_evidence_from_what_a_crash_leaves(
+    edoc: Edoc, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+    found = [
+        Compared((Difference(theme, "object 00", "without a row"),))
+        for theme in (Theme.LOST_EVIDENCE, Theme.UNCLAIMED_MESSAGES, Theme.UNCLAIMED_MESSAGES)
+    ]
+    monkeypatch.setattr(reconciliation, "find_unclaimed", lambda *_: iter(found))
+    checks = {each["name"]: each for each in edoc.json("doctor", "--deep", "--home", city.home, code=1)["checks"]}
+    assert checks["lost_evidence"]["outcome"] == "bad"
+    assert checks["lost_evidence"]["detail"] == "1; first: object 00: without a row"
+    assert checks["unclaimed_messages"]["outcome"] == "warning"
+    assert checks["unclaimed_messages"]["detail"].startswith("2; first")
+    assert checks["unclaimed_messages"]["remedy"]
 
 
 def test_the_doctor_says_of_an_archive_that_cannot_be_written_what_to_do_about_it(

@@ -1,0 +1,123 @@
+"""The part of ``edoc doctor --deep`` that holds the rows against what is sealed in the archive."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from api.cli.diagnosis import Finding
+from api.cli.language import Text
+from api.cli.output import Advance, Output
+
+if TYPE_CHECKING:
+    from api.bootstrap import Program
+    from edoc.exchange import Exchange
+    from edoc.reconciliation import Compared, Difference, IsExchangeSeal
+
+_BACKUP: Final = Text(
+    "có người đã sửa cơ sở dữ liệu: giữ nguyên hiện trạng, tìm xem ai sửa, rồi khôi phục cơ sở dữ liệu từ bản sao lưu",
+    "somebody has changed the database: keep it as it is, find out who did, then restore the database from the backup",
+)
+_ROWS: Final = {
+    "documents": Text("Văn bản so với thông điệp đã ký", "Letters against their sealed messages"),
+    "deliveries": Text("Việc gửi so với nội dung đã ký", "Deliveries against what is sealed"),
+    "statuses": Text("Trạng thái so với thông điệp đã ký", "Reported states against their sealed messages"),
+    "evidence": Text("Chứng cứ so với nội dung đã ký", "Evidence against its sealed statements"),
+    "events": Text("Số thứ tự sự kiện so với chứng cứ", "Numbered events against the evidence"),
+}
+"""By the values of the themes."""
+_LOST: Final = Text("Chứng cứ mất dòng dữ liệu", "Evidence that lost its row")
+_LOST_REMEDY: Final = Text(
+    "các dòng đã bị xóa, hoặc cơ sở dữ liệu cũ hơn kho lưu trữ: khôi phục bản mới hơn của cơ sở dữ liệu (với SQLite, cùng"
+    " tệp -wal); nếu không còn, nhờ nơi gửi gửi lại",
+    "rows were deleted, or the database is older than the archive: restore a newer copy of the database (of SQLite, with"
+    " its -wal); if there is none, let the senders send again",
+)
+_UNCLAIMED: Final = Text("Thông điệp không có dòng dữ liệu", "Messages without a row")
+_UNCLAIMED_REMEDY: Final = Text(
+    "phần còn lại khi trục dừng đột ngột hoặc từ chối lúc ghi mà nơi gửi không gửi lại; nếu không phải thế, các dòng đã"
+    " bị xóa: hỏi nơi gửi có giấy nhận không",
+    "what a crash or a refusal at the commit leaves where the sender did not send again; if it was neither, rows were"
+    " deleted: ask the sender for a receipt",
+)
+
+
+@dataclass
+class _Tally:
+    """What was found, by the values of the themes: how much, and the first."""
+
+    looked_at: int = 0
+    unread: int = 0
+    counts: Counter[str] = field(default_factory=Counter)
+    first: dict[str, Difference] = field(default_factory=dict)
+
+    def add(self, found: Iterable[Compared], advance: Advance) -> _Tally:
+        """Take everything in; memory holds of each theme the first."""
+        for each in found:
+            advance(1)
+            self.looked_at += 1
+            self.unread += each.is_unread
+            for difference in each.differences:
+                self.counts[difference.theme.value] += 1
+                self.first.setdefault(difference.theme.value, difference)
+        return self
+
+    def told(self, theme: str) -> str:
+        """How much there is of a theme, and the first of it."""
+        first = self.first[theme]
+        return f"{self.counts[theme]}; first: {first.subject}: {first.what}"
+
+
+def compare_deeply(program: Program, output: Output) -> Iterator[Finding]:
+    """Hold rows and archive against each other: one finding a theme."""
+    is_exchange_seal = _exchange_seals(program)
+    yield from _rows(program.exchange, is_exchange_seal, output)
+    yield from _objects(program.exchange, is_exchange_seal, output)
+
+
+def _exchange_seals(program: Program) -> IsExchangeSeal:
+    """Whose seals are the exchange's: told by the trust list, else, or where it does not hold, by the certificates."""
+    from edoc.audit.model import has_exchange_role
+    from edoc.reconciliation import has_exchange_role_at
+    from signing.errors import TrustListError
+    from signing.trust_list import Listed
+
+    try:
+        trust = program.trust.audit_trust(program.exchange.clock(), None, has_exchange_role)
+    except TrustListError:  # the doctor tells of the list itself
+        return has_exchange_role_at
+    return lambda certificate, at: trust.exchange_seal(certificate, at) is not Listed.NEVER
+
+
+def _rows(exchange: Exchange, is_exchange_seal: IsExchangeSeal, output: Output) -> Iterator[Finding]:
+    from edoc.reconciliation import compare_rows, count_rows
+
+    title = Text("So dữ liệu với kho lưu trữ", "Rows against the archive")
+    with output.progress(output.say(title), count_rows(exchange)) as advance:
+        tally = _Tally().add(compare_rows(exchange, is_exchange_seal), advance)
+    for theme, name in _ROWS.items():
+        good = theme not in tally.first
+        detail = "as sealed" if good else f"{tally.told(theme)}"
+        if good and tally.unread:
+            detail = f"as sealed, but {tally.unread} of {tally.looked_at} rows have nothing whole to be compared with"
+        yield Finding(f"rows_{theme}", name, good, detail, None if good else _BACKUP)
+
+
+def _objects(exchange: Exchange, is_exchange_seal: IsExchangeSeal, output: Output) -> Iterator[Finding]:
+    from edoc.reconciliation import find_unclaimed
+
+    title = Text("Tìm đối tượng không có dòng dữ liệu", "Objects without a row")
+    with output.progress(output.say(title), 0) as advance:
+        tally = _Tally().add(find_unclaimed(exchange, is_exchange_seal), advance)
+    lost, unclaimed = "lost_evidence", "unclaimed_messages"
+    none = f"none among {tally.looked_at} objects"
+    if lost in tally.first:
+        yield Finding(lost, _LOST, good=False, detail=tally.told(lost), remedy=_LOST_REMEDY)
+    else:
+        yield Finding(lost, _LOST, good=True, detail=none)
+    if unclaimed in tally.first:
+        yield Finding(unclaimed, _UNCLAIMED, good=None, detail=tally.told(unclaimed), remedy=_UNCLAIMED_REMEDY)
+    else:
+        yield Finding(unclaimed, _UNCLAIMED, good=True, detail=none)
