@@ -30,10 +30,10 @@ _ROWS: Final = {
 """By the values of the themes."""
 _LOST: Final = Text("Chứng cứ mất dòng dữ liệu", "Evidence that lost its row")
 _LOST_REMEDY: Final = Text(
-    "các dòng đã bị xóa, hoặc cơ sở dữ liệu cũ hơn kho lưu trữ: khôi phục bản mới hơn của cơ sở dữ liệu (với SQLite, cùng"
-    " tệp -wal); nếu không còn, nhờ nơi gửi gửi lại",
-    "rows were deleted, or the database is older than the archive: restore a newer copy of the database (of SQLite, with"
-    " its -wal); if there is none, let the senders send again",
+    "các dòng đã bị xóa, hoặc cơ sở dữ liệu cũ hơn kho lưu trữ: khôi phục bản mới hơn của cơ sở dữ liệu (với SQLite,"
+    " cùng tệp -wal); nếu không còn, nhờ nơi gửi gửi lại",
+    "rows were deleted, or the database is older than the archive: restore a newer copy of the database (of SQLite,"
+    " with its -wal); if there is none, let the senders send again",
 )
 _UNCLAIMED: Final = Text("Thông điệp không có dòng dữ liệu", "Messages without a row")
 _UNCLAIMED_REMEDY: Final = Text(
