@@ -104,7 +104,7 @@ class RevocationData:
             facts = _read(crl)
             if facts is not None:
                 self._by_issuer.setdefault(crl.issuer, []).append(facts)
-        self._genuine: dict[tuple[int, bytes], bool] = {}
+        self._genuine: dict[tuple[x509.Name, bytes], tuple[_Crl, ...]] = {}
         self._entries: dict[tuple[int, int], x509.RevokedCertificate | None] = {}
 
     def check(
@@ -229,32 +229,33 @@ class RevocationData:
         """Where the CRLs of the issuers list the certificate as revoked for good: rule 5."""
         return [
             entry
-            for facts in self._by_issuer.get(certificate.issuer, [])
-            if self._is_of(issuers, facts)  # before the search: forged ones may be large
-            and (entry := self._entry(facts, certificate)) is not None
-            and _reason(entry) not in _NOT_FOR_GOOD
+            for issuer in dict.fromkeys(issuers)
+            for facts in self._genuine_of(certificate.issuer, issuer)  # before the search: forged ones may be large
+            if (entry := self._entry(facts, certificate)) is not None and _reason(entry) not in _NOT_FOR_GOOD
         ]
-
-    def _is_of(self, issuers: Sequence[x509.Certificate], facts: _Crl) -> bool:
-        return any(self._is_genuine(facts.crl, issuer) for issuer in issuers)
 
     def _trusted(self, certificate: x509.Certificate, issuer: x509.Certificate) -> list[_Crl]:
         """The CRLs that may say that it was not revoked, the newest last: rules 1 and 3 but for the time."""
         return sorted(
             (
                 facts
-                for facts in self._by_issuer.get(certificate.issuer, [])
-                if _in_scope(facts, certificate) and _keeps(facts, certificate) and self._is_genuine(facts.crl, issuer)
+                for facts in self._genuine_of(certificate.issuer, issuer)
+                if _in_scope(facts, certificate) and _keeps(facts, certificate)
             ),
             key=lambda facts: facts.age,
         )
 
-    def _is_genuine(self, crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
-        """Whether the issuer signed the CRL and may; remembered, since a CRL can be large."""
-        key = (id(crl), issuer.fingerprint(hashes.SHA256()))
-        if key not in self._genuine:
-            self._genuine[key] = _may_sign_crls(issuer) and _is_signed_by(crl, issuer)
-        return self._genuine[key]
+    def _genuine_of(self, name: x509.Name, issuer: x509.Certificate) -> tuple[_Crl, ...]:
+        """The CRLs in that name that the issuer signed and may; remembered: they can be large, and many forged."""
+        key = (name, issuer.fingerprint(hashes.SHA256()))
+        found = self._genuine.get(key)
+        if found is None:
+            named = self._by_issuer.get(name, []) if _may_sign_crls(issuer) else []
+            found = tuple(facts for facts in named if _is_signed_by(facts.crl, issuer))
+            if len(self._genuine) >= MAX_REMEMBERED:
+                self._genuine.clear()
+            self._genuine[key] = found
+        return found
 
 
 def _read(crl: x509.CertificateRevocationList) -> _Crl | None:

@@ -137,7 +137,13 @@ def _table() -> Mapping[type[BaseException], _Entry]:
     )
     from edoc.acceptance.errors import AcceptanceError, VerificationUnavailableError
     from edoc.access.errors import AccessError, InvalidTokenError
-    from edoc.database.errors import DatabaseError, RetryableError, SchemaVersionError, UnsafeDatabaseError
+    from edoc.database.errors import (
+        DatabaseError,
+        ForeignDatabaseError,
+        RetryableError,
+        SchemaVersionError,
+        UnsafeDatabaseError,
+    )
     from edoc.delivery.errors import DeliveryError
     from edoc.directory.errors import DirectoryError
     from edoc.errors import ArchiveError, EdocError, MessageError, ObjectCorruptError, ObjectNotFoundError
@@ -307,6 +313,12 @@ def _table() -> Mapping[type[BaseException], _Entry]:
             "database_version",
             Text("cơ sở dữ liệu thuộc phiên bản khác", "the database is of another version"),
             Text("cập nhật chương trình lên phiên bản mới nhất", "update the program to its newest version"),
+            failed,
+        ),
+        ForeignDatabaseError: _Entry(
+            "database_foreign",
+            Text("cơ sở dữ liệu là của chương trình khác", "the database is another program's"),
+            Text("chỉ cơ sở dữ liệu của trục (EDOC_DATABASE_URL)", "name the exchange's own (EDOC_DATABASE_URL)"),
             failed,
         ),
         UnsafeDatabaseError: _Entry(

@@ -218,6 +218,7 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     database.DatabaseUnavailableError: _DATABASE,
     database.UnsafeDatabaseError: _SET_UP,
     database.SchemaVersionError: _SET_UP,
+    database.ForeignDatabaseError: _SET_UP,
     database.RetryableError: _DATABASE_BUSY,
     database.RowConflictError: _DATABASE_BUSY,
     # api

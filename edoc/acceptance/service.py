@@ -148,10 +148,10 @@ class Acceptance:
             if sender.id != case.caller.agency_id:
                 raise SenderMismatchError(case.caller.agency_code, sender.code)
             if isinstance(message, DocumentMessage):
-                work: WorkItem[Receipt] = self._judge_document(case, message, sender, directory)
+                work: WorkItem[Receipt] | Receipt = self._judge_document(case, message, sender, directory)
             else:
                 work = self._judge_status(case, message, sender, directory)
-            receipt = self._exchange.commits.run(work)
+            receipt = work if isinstance(work, Receipt) else self._exchange.commits.run(work)
         self._reached(AcceptanceStep.COMMITTED)
         return receipt
 
@@ -211,7 +211,9 @@ class Acceptance:
     def _check_seal(self, case: _Case, sender: Agency, directory: Directory) -> tuple[ValidationReport, ...]:
         return check_seal(case.document, case.decoded, [sender], directory, self._exchange.validator(), case.at)
 
-    def _judge_status(self, case: _Case, message: StatusMessage, sender: Agency, directory: Directory) -> AcceptStatus:
+    def _judge_status(
+        self, case: _Case, message: StatusMessage, sender: Agency, directory: Directory
+    ) -> AcceptStatus | Receipt:
         check_status_rules(message)
         addressee = _resolve_addressee(directory, message)
         self._reached(AcceptanceStep.AUTHORIZED)
@@ -234,9 +236,11 @@ class Acceptance:
             preparation = work.judge(connection, lock=False)
         if isinstance(preparation, Failed):
             raise preparation.error
-        if not isinstance(preparation, Settled):  # of a report that is there already, the first message is kept
-            archive_message(case.incoming, self._exchange.store)
-            self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
+        if isinstance(preparation, Settled):  # the report is there already: its first message is kept, and no other
+            receipt: Receipt = preparation.result
+            return receipt
+        archive_message(case.incoming, self._exchange.store)
+        self._reached(AcceptanceStep.MESSAGE_ARCHIVED)
         return work
 
     def _stage_attachments(self, stack: ExitStack, message: DocumentMessage) -> dict[str, StagedObject]:

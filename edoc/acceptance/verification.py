@@ -21,7 +21,7 @@ from edoc.vietnam import vietnam_date
 from keys.certificates import fingerprint
 from keys.trust import PathValidator
 from signing.report import SubIndication, ValidationReport
-from signing.xades.verifier import ON_HOLD, SignaturePresence, classify, verify
+from signing.xades.verifier import ON_HOLD, SignaturePresence, classify, verify_all
 from signing.xml import ParsedXml
 
 
@@ -94,7 +94,7 @@ def check_seal(
     present = [each for each in decoded.signatures if classify(each) is SignaturePresence.PRESENT]
     if not present:
         raise RefusedError((_no_seal(),))
-    reports = tuple(verify(document, each, decoded.parts, validator=validator, at=at) for each in present)
+    reports = verify_all(document, present, decoded.parts, validator=validator, at=at)
     failed = tuple(report for report in reports if not report.passed)
     if failed and all(_may_be_judged_later(report) for report in failed):
         raise VerificationUnavailableError(failed[0])

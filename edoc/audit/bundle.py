@@ -65,6 +65,10 @@ _ACCEPTANCE_ITSELF = frozenset({CheckName.EVIDENCE_MESSAGE, CheckName.EVIDENCE_S
 _NUMBERED = re.compile(r"[a-z]+/([0-9]{3,9})-")
 _MOST_NAMED = 3
 """Missing files that the seal's finding names; each has a finding of its own."""
+_MOST_BAD_STATUSES = 20
+"""An export with one is bad already, and each may take half a second of its reader: thousands of them, packed, are few
+bytes."""
+_NOT_LOOKED_AT = f"it was not looked at, as {_MOST_BAD_STATUSES} others are bad already"
 _OUTSIDE_RULE = "reference.external_uri"
 """What the verifier calls a reference to a file that is not in the container."""
 
@@ -340,14 +344,20 @@ class BundleAudit:
         message = letter.decoded.message if letter is not None and letter.decoded is not None else None
         document_id = message.document_id if isinstance(message, DocumentMessage) else None
         seen: dict[str, str] = {}
+        bad = 0
         for member in self._members(layout.STATUS):
+            if bad >= _MOST_BAD_STATUSES:
+                self._found.add(CheckName.FORMAT, member.name, False, "", _NOT_LOOKED_AT)
+                continue
             self._progress(member.name)
             digest = _sha256(member)
             first = seen.setdefault(digest, member.name)
             if first != member.name:
                 self._found.add(CheckName.STATUS_LINK, member.name, False, "", f"it is {first} once more")
                 continue
+            before = len(self._found.checks)
             self._check_status(member, accepted.get(digest), document_id)
+            bad += any(each.outcome is Outcome.BAD for each in self._found.checks[before:])
 
     def _check_status(self, member: Member, accepted: ReadEvidence | None, document_id: str | None) -> None:
         if accepted is None:

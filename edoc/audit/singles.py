@@ -26,7 +26,7 @@ from signing.namespaces import DS
 from signing.parts import ElementPart, Part
 from signing.report import Indication, ValidationReport
 from signing.trust_list import Listed
-from signing.xades.verifier import CLOCK_TOLERANCE, SignaturePresence, classify, reconsider, verify
+from signing.xades.verifier import CLOCK_TOLERANCE, SignaturePresence, classify, reconsider, verify, verify_all
 from signing.xml import ParsedXml
 
 MAX_SIGNATURES: Final = 16
@@ -116,7 +116,7 @@ def judge_message(
     if not present:
         reason = "the message carries no seal: anybody could have written it"
         return JudgedMessage(decoded, (_bad(name, subject, reason, "ask the sender for the sealed message"),))
-    reports = [verify(document, each, decoded.parts, validator=validator, at=at) for each in present]
+    reports = verify_all(document, present, decoded.parts, validator=validator, at=at)
     checks = [check_of(name, subject, report) for report in reports]
     on_behalf = isinstance(decoded.message, StatusMessage) and decoded.message.status_code == ARRIVED
     checks.append(_check_sender(subject, reports, decoded.message.sender.organ_id, trust, on_behalf=on_behalf))
@@ -177,10 +177,8 @@ def judge_signed_xml(document: ParsedXml, subject: str, validator: PathValidator
         reason = f"the file carries more than {MAX_SIGNATURES} signatures"
         return (_bad(CheckName.FORMAT, subject, reason, "this is no file of the exchange: ask for the right one"),)
     whole: Sequence[Part] = [ElementPart("the whole document", document.root)]
-    return tuple(
-        check_of(CheckName.MESSAGE_SEAL, subject, verify(document, each, whole, validator=validator, at=at))
-        for each in signatures
-    )
+    reports = verify_all(document, signatures, whole, validator=validator, at=at)
+    return tuple(check_of(CheckName.MESSAGE_SEAL, subject, each) for each in reports)
 
 
 def check_of(name: CheckName, subject: str, report: ValidationReport) -> Check:

@@ -69,7 +69,7 @@ from signing.xades.errors import (
     SigningCertificateNotFoundError,
     VerificationError,
 )
-from signing.xades.references import Resolved, check_digests, covered_parts, index_ids, resolve_references
+from signing.xades.references import IdIndex, Resolved, check_digests, covered_parts, index_ids, resolve_references
 from signing.xades.structure import SIGNATURE, SIGNATURE_VALUE, X509_CERTIFICATE, ParsedSignature, parse_signature
 from signing.xml import ParsedXml, canonicalize
 
@@ -179,11 +179,26 @@ def verify(
         NoTrustAnchorsError: there is nothing to judge by; never the document's fault.
         OSError: a file of a container cannot be read.
     """
-    progress = _Progress(at)
+    return verify_all(document, [signature], expected, validator=validator, at=at)[0]
+
+
+def verify_all(
+    document: ParsedXml,
+    signatures: Sequence[etree._Element],
+    expected: Sequence[Part],
+    *,
+    validator: PathValidator,
+    at: datetime,
+) -> tuple[ValidationReport, ...]:
+    """The verdict on each of several signatures of one document, as :func:`verify` gives it.
+
+    What is the same for all of them is looked up once.
+    """
     try:
-        return progress.passed(_verify_basic(document, signature, expected, validator, progress))
-    except VerificationError as error:
-        return progress.failed(error)
+        ids = index_ids(document.root)
+    except SignatureFormatError as error:
+        return tuple(_Progress(at).failed(error) for _ in signatures)
+    return tuple(_verify(document, each, ids, expected, validator, at) for each in signatures)
 
 
 def reconsider(report: ValidationReport, *, validator: PathValidator, as_of: datetime) -> ValidationReport:
@@ -215,15 +230,30 @@ def reconsider(report: ValidationReport, *, validator: PathValidator, as_of: dat
     return report
 
 
+def _verify(
+    document: ParsedXml,
+    signature: etree._Element,
+    ids: IdIndex,
+    expected: Sequence[Part],
+    validator: PathValidator,
+    at: datetime,
+) -> ValidationReport:
+    progress = _Progress(at)
+    try:
+        return progress.passed(_verify_basic(document, signature, ids, expected, validator, progress))
+    except VerificationError as error:
+        return progress.failed(error)
+
+
 def _verify_basic(
     document: ParsedXml,
     element: etree._Element,
+    ids: IdIndex,
     expected: Sequence[Part],
     validator: PathValidator,
     progress: _Progress,
 ) -> tuple[CoveredPart, ...]:
-    ids = index_ids(document.root)  # 1. format, 5.2.2
-    signature = progress.signature = parse_signature(element)
+    signature = progress.signature = parse_signature(element)  # 1. format, 5.2.2
     _check_roles(document, signature)
     resolved = resolve_references(document, ids, signature, expected)
     signer = _identify_signing_certificate(signature)  # 2. signing certificate, 5.2.3

@@ -6,6 +6,7 @@ from cryptography.hazmat.primitives import hashes
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keys import revocation
 from keys.errors import CertificateRevokedError, RevocationUnknownError
 from keys.revocation import EXPIRED_CERTIFICATES_ON_CRL, MOMENT, NotRevoked, RevocationData, generalized_time
 from tests.support.pki import DAY, NOW, YEAR, Pki, key_usage, private_key, revoked_entry
@@ -111,6 +112,23 @@ def test_a_hold_under_another_key_of_the_authority_is_heeded_too(pki: Pki) -> No
     assert caught.value.on_hold
     with pytest.raises(CertificateRevokedError):
         data.check_undoubted(seal, [issuer, renewed.certificate], NOW)
+
+
+def test_of_many_crls_each_is_checked_once_for_each_authority(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    seal, issuer = pki.seal().certificate, pki.issuing.certificate
+    data = RevocationData([pki.crl(), *(pki.crl(signer=private_key("P-256", 90 + each)) for each in range(5))])
+    checked: list[int] = []
+    true_check = revocation._is_signed_by
+
+    def counted(crl: x509.CertificateRevocationList, by: x509.Certificate) -> bool:
+        checked.append(id(crl))
+        return true_check(crl, by)
+
+    monkeypatch.setattr(revocation, "_is_signed_by", counted)
+    for _ in range(3):
+        data.check(seal, issuer, NOW)
+        data.check_undoubted(seal, [issuer], NOW)
+    assert len(checked) == len(set(checked)) == 6
 
 
 def test_a_forged_crl_is_not_searched_and_a_true_one_once(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -26,6 +26,8 @@ from keys.store import DigestAlgorithm
 from signing.errors import ContainerError
 from signing.parts import Base64Part, ElementPart, FilePart, Part
 from signing.report import Indication, SubIndication
+from signing.xades import verifier
+from signing.xades.references import IdIndex, index_ids
 from signing.xades.verifier import reconsider, verify
 from signing.xml import ParsedXml, XmlLimits, parse
 from tests.support import signatures as made
@@ -844,6 +846,23 @@ def test_an_element_that_is_no_signature_is_refused() -> None:
 def test_a_relative_namespace_in_signed_info_has_no_canonical_form() -> None:
     data = made.make(Recipe()).replace(b"<ds:SignedInfo>", b'<ds:SignedInfo xmlns:r="relative">')
     assert rules(data, made.letter_parts) == ["xml.canonicalization"]
+
+
+def test_ids_are_looked_up_once_for_all_signatures_of_a_document(monkeypatch: pytest.MonkeyPatch) -> None:
+    document = parse(made.make(Recipe()), XmlLimits())
+    signatures = [made.own_signature(document)] * 16
+    looked_up: list[object] = []
+
+    def counted(root: etree._Element) -> IdIndex:
+        looked_up.append(root)
+        return index_ids(root)
+
+    monkeypatch.setattr(verifier, "index_ids", counted)
+    reports = verifier.verify_all(
+        document, signatures, made.letter_parts(document), validator=made.trusting(), at=SIGNING_TIME
+    )
+    assert [report.indication for report in reports] == [Indication.TOTAL_PASSED] * 16
+    assert len(looked_up) == 1
 
 
 def test_empty_ids_name_nothing_and_may_be_many() -> None:

@@ -277,6 +277,20 @@ def test_a_status_is_there_once(small: SmallExchange, export: bytes) -> None:
     assert len([fact for fact in report.facts if fact.name == "status"]) == 3
 
 
+def test_after_many_bad_statuses_no_more_are_looked_at(small: SmallExchange, export: bytes) -> None:
+    files = unpacked(export)
+    data = files[name_of(files, "status/003")]
+    for number in range(30):
+        files[f"status/{number + 10:03d}-02-{OTHER_WARD}.edxml"] = data + b" " * number
+    seen: list[str] = []
+    source, time = MemorySource(packed(files, small)), AuditTime(small.clock(), given=False)
+    verify_file(source, "x", small.trust, time, progress=seen.append)
+    report = small.audit(packed(files, small))
+    passed_over = [each for each in report.checks if "it was not looked at" in each.reason]
+    assert (report.verdict, len(passed_over), {each.outcome for each in passed_over}) == (Outcome.BAD, 9, {Outcome.BAD})
+    assert len([name for name in seen if name.startswith("status/")]) == 24
+
+
 @pytest.mark.parametrize(
     ("part", "old", "new"),
     [
