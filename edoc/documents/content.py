@@ -6,7 +6,7 @@ A recipient is handed the content over first, with evidence; the sender and audi
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -15,7 +15,7 @@ from edoc.delivery.handover import HandOver
 from edoc.documents.views import AttachmentView, DocumentView, Perspective
 from edoc.envelope.codec import decode
 from edoc.envelope.limits import limits_of_archived
-from edoc.envelope.model import DocumentMessage
+from edoc.envelope.model import Attachment, DocumentMessage
 from edoc.errors import MessageError, ObjectCorruptError
 from edoc.exchange import Exchange
 from signing.errors import XmlError
@@ -89,7 +89,7 @@ def open_attachment(
     """
     if attachment.is_object:
         return exchange.store.open(attachment.sha256, start, length)
-    data = _read_out_of_message(exchange, document, attachment)
+    (data,) = read_out_of_message(exchange, document, [attachment])
     return io.BytesIO(data[start : None if length is None else start + length])
 
 
@@ -98,14 +98,28 @@ def message_source(exchange: Exchange, document: DocumentView) -> ByteSource:
     return ArchivedSource(exchange, document.message_sha256, document.message_size)
 
 
-def _read_out_of_message(exchange: Exchange, document: DocumentView, attachment: AttachmentView) -> bytes:
+def read_out_of_message(
+    exchange: Exchange, document: DocumentView, attachments: Sequence[AttachmentView]
+) -> list[bytes]:
+    """Files that are no objects of their own, decoded out of the message, which is read once for all of them.
+
+    Raises:
+        ObjectNotFoundError: the archive has lost it.
+        ObjectCorruptError: the archive has altered it.
+    """
+    if not attachments:
+        return []
     limits = limits_of_archived()
     try:
         message = decode(parse(message_source(exchange, document), limits.xml), limits).message
     except (XmlError, MessageError) as error:
         raise ObjectCorruptError(f"object {document.message_sha256} is not what was archived: {error}") from error
-    if isinstance(message, DocumentMessage):
-        for each in message.attachments:
-            if each.content_id == attachment.content_id and each.content.digest().hex() == attachment.sha256:
-                return b"".join(each.content.chunks())
+    contents = message.attachments if isinstance(message, DocumentMessage) else ()
+    return [_content_of(each, contents, document) for each in attachments]
+
+
+def _content_of(wanted: AttachmentView, contents: Sequence[Attachment], document: DocumentView) -> bytes:
+    for each in contents:
+        if each.content_id == wanted.content_id and each.content.digest().hex() == wanted.sha256:
+            return b"".join(each.content.chunks())
     raise ObjectCorruptError(f"object {document.message_sha256} is not what was archived")

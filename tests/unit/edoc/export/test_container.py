@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Self, cast
+from typing import Any, Self, cast
 from uuid import UUID
 
 import pytest
@@ -21,7 +21,9 @@ from edoc.archive.objects import ObjectStore
 from edoc.audit.carried import CERTIFICATE_LIMITS, CRL_LIMITS
 from edoc.audit.model import Outcome
 from edoc.delivery.states import MAX_REPORTS
+from edoc.documents import content
 from edoc.documents.content import open_attachment
+from edoc.envelope import codec
 from edoc.envelope.limits import MOST_ATTACHMENTS, MOST_RECIPIENTS, MessageLimits
 from edoc.errors import ObjectNotFoundError
 from edoc.export import layout
@@ -331,3 +333,29 @@ def test_a_name_does_not_depend_on_which_characters_are_assigned_yet() -> None:
     unassigned = chr(0x1FBFA)
     assert layout.attachment_name(0, f"a{unassigned}.pdf") == f"attachments/01-a{unassigned}.pdf"
     assert layout.attachment_name(0, "a\u200bb\u2028c\u00a0d e.pdf") == "attachments/01-a_b_c_d e.pdf"
+
+
+@pytest.mark.parametrize("name", ["h\u1ecdp \U0001fadc.pdf", "a\u0378.pdf", "a\ufdd0.pdf"])
+def test_a_file_whose_name_has_unassigned_characters_is_exported_and_proven(small: SmallExchange, name: str) -> None:
+    file = replace(attachment(b"%PDF-1.7 new"), attachment_name=name)
+    pk = small.submit(letter(attachments=(file,))).document_pk
+    small.work()
+    assert small.audit(small.export(pk, OFFICE)).verdict is Outcome.GOOD
+
+
+def test_the_small_files_of_a_message_are_decoded_out_of_it_at_once(
+    small: SmallExchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_files = (replace(attachment(b"%%PDF-1.7 %d" % number), content_id=f"a{number}") for number in range(9))
+    pk = small.submit(letter(attachments=tuple(small_files))).document_pk
+    decoded: list[object] = []
+    true_decode = codec.decode
+
+    def counted(*arguments: Any) -> codec.DecodedMessage:
+        decoded.append(arguments)
+        return true_decode(*arguments)
+
+    monkeypatch.setattr(content, "decode", counted)
+    export = small.export(pk, OFFICE)
+    assert len(names(export, layout.ATTACHMENTS)) == 9
+    assert len(decoded) == 1
