@@ -91,8 +91,8 @@ class Output:
         return not self.as_json and self._out.is_terminal
 
     def say(self, text: Text, **facts: object) -> str:
-        """The sentence in the language of this output, its facts made printable."""
-        return text.say(self.language, **{name: printable(str(fact)) for name, fact in facts.items()})
+        """The sentence in the language of this output, its facts made printable, each on one line."""
+        return text.say(self.language, **{name: _one_line(printable(str(fact))) for name, fact in facts.items()})
 
     def document(self, value: Mapping[str, object]) -> None:
         """The one JSON document of a command run with ``--json``; nothing without."""
@@ -100,18 +100,24 @@ class Output:
             _write(f"{_json(value)}\n")
 
     def line(self, text: str = "", *, mark: Mark | None = None, indent: int = 0, strong: bool = False) -> None:
-        """A line for people; nothing with ``--json``."""
+        """One line for people, whatever is in the text; nothing with ``--json``."""
         if self.as_json:
             return
         style = "bold" if strong else ""
         with _standard_output():
-            self._out.print(StyledText.assemble(" " * indent, *_marked(mark), (printable(text), style)))
+            self._out.print(StyledText.assemble(" " * indent, *_marked(mark), (_one_line(printable(text)), style)))
 
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
-        """Names and values below each other, values aligned; nothing with ``--json``."""
+        """Names and values below each other, values aligned, also the further lines of one; nothing with ``--json``.
+
+        So no value can look like another name.
+        """
         width = max((display_width(name) for name, _ in facts), default=0)
         for name, value in facts:
-            self.line(f"{pad(printable(name), width)}  {printable(value)}")
+            first, *further = printable(value).split("\n")
+            self.line(f"{pad(printable(name), width)}  {first}")
+            for each in further:
+                self.line(each, indent=width + 2)
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """A table for a terminal; elsewhere one row a line, cells parted by tabs. Nothing with ``--json``."""
@@ -125,7 +131,7 @@ class Output:
         for column in columns:
             drawn.add_column(column, overflow="fold")
         for row in rows:
-            drawn.add_row(*(StyledText(printable(cell)) for cell in row))
+            drawn.add_row(*(StyledText(_one_line(printable(cell))) for cell in row))
         with _standard_output():
             self._out.print(drawn, soft_wrap=False)
 
@@ -280,12 +286,12 @@ def _marked(mark: Mark | None) -> tuple[tuple[str, str], ...]:
 
 
 def _drawn(branch: Branch) -> Tree:
-    tree = Tree(StyledText.assemble(*_marked(branch.mark), printable(branch.text)), guide_style="dim")
+    tree = Tree(StyledText.assemble(*_marked(branch.mark), _one_line(printable(branch.text))), guide_style="dim")
     _grow(tree, branch.below)
     return tree
 
 
 def _grow(tree: Tree, branches: Sequence[Branch]) -> None:
     for branch in branches:
-        label = StyledText.assemble(*_marked(branch.mark), printable(branch.text))
+        label = StyledText.assemble(*_marked(branch.mark), _one_line(printable(branch.text)))
         _grow(tree.add(label), branch.below)

@@ -63,6 +63,17 @@ def test_a_cell_of_a_table_is_one_cell_whatever_is_in_it(capsys: pytest.CaptureF
     assert capsys.readouterr().out == "a\tb\nx y\t1 2\n"
 
 
+def test_no_text_from_outside_looks_like_a_line_of_ours(capsys: pytest.CaptureFixture[str]) -> None:
+    output = english()
+    forged = "Urgent\nSender   The city"
+    output.facts([("Subject", forged), ("Sender", "A ward")])
+    assert capsys.readouterr().out == "Subject  Urgent\n         Sender   The city\nSender   A ward\n"
+    output.line(f"message: {forged}", mark=Mark.BAD)
+    output.tree(Branch("root", below=(Branch(forged),)))
+    output.line(output.say(Text("{x}", "{x}"), x=forged))
+    assert [line for line in capsys.readouterr().out.splitlines() if line.lstrip(" └─").startswith("Sender")] == []
+
+
 def test_an_error_is_one_line_and_with_json_a_document(capsys: pytest.CaptureFixture[str]) -> None:
     what = Text("hỏng\nnặng", "broken\nbadly")
     problem = Problem("broken", what, "a\x1bfile", Text("sửa", "mend it"), ExitCode.BAD)
