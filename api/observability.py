@@ -184,7 +184,12 @@ def _trust(program: Program) -> HealthFinding | str:
         return HealthFinding("trust", ok=False, reason=f"the trust folder has changed and cannot be read: {failure}")
     now = program.exchange.clock()
     fresh = [crl for crl in material.revocation.crls if crl.next_update_utc is not None and now <= crl.next_update_utc]
-    known = f"{len(material.anchors.certificates)} trust anchors, {len(fresh)} fresh CRLs"
+    anchors = material.anchors.certificates
+    valid = [each for each in anchors if each.not_valid_before_utc <= now <= each.not_valid_after_utc]
+    known = f"{len(anchors)} trust anchors, {len(valid)} of them valid, {len(fresh)} fresh CRLs"
+    if not valid:
+        reason = f"{known}: nothing of today can be judged; put the authorities' present certificates into anchors/"
+        return HealthFinding("trust", ok=False, reason=reason)
     if not fresh:
         return HealthFinding("trust", ok=False, reason=f"{known}: no signature can be judged; put new CRLs into crls/")
     stale_from = min(crl.next_update_utc for crl in fresh if crl.next_update_utc is not None)

@@ -248,10 +248,20 @@ def _rows_deep(program: Program, output: Output) -> Iterator[Finding]:
 def _anchors(program: Program) -> Finding:
     from keys.certificates import is_demonstration
 
-    anchors = program.trust.material.anchors.certificates
+    anchors, now = program.trust.material.anchors.certificates, program.exchange.clock()
+    ended = [each for each in anchors if now > each.not_valid_after_utc]
     demonstration = any(is_demonstration(each) for each in anchors)
     detail = f"{len(anchors)}" + ("; a demonstration authority is among them: no legal effect" if demonstration else "")
-    return Finding("trust", Text("Chứng thư gốc", "Trust anchors"), good=True, detail=detail)
+    title = Text("Chứng thư gốc", "Trust anchors")
+    if not ended:
+        return Finding("trust", title, good=True, detail=detail)
+    latest = max(each.not_valid_after_utc for each in ended)
+    detail = f"{detail}; {len(ended)} good for what is old only, the last of them since {shown(latest)}"
+    remedy = Text(
+        "nếu tổ chức cấp có chứng thư gốc mới, thêm vào anchors/ và giữ lại cái cũ",
+        "where an authority has a new certificate, add it to anchors/ and keep the old one",
+    )
+    return Finding("trust", title, None if len(ended) < len(anchors) else False, detail, remedy)
 
 
 def _crls(program: Program) -> Finding:

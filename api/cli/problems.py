@@ -267,7 +267,10 @@ def _table() -> Mapping[type[BaseException], _Entry]:
         VerificationUnavailableError: _Entry(
             "verification_unavailable",
             Text("chưa thể kiểm tra chữ ký số", "the seal cannot be judged now"),
-            Text("cập nhật danh sách thu hồi (CRL) rồi thử lại", "renew the CRLs and try again"),
+            Text(
+                "thử lại sau; người vận hành trục xem chứng thư gốc và danh sách thu hồi (CRL): edoc doctor",
+                "try again later; the exchange's operator looks after its trust anchors and CRLs: edoc doctor",
+            ),
             unknown,
         ),
         AccessError: _Entry(

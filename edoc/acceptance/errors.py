@@ -41,7 +41,9 @@ class SenderMismatchError(AcceptanceError):
 
 
 class VerificationUnavailableError(AcceptanceError):
-    """The seal cannot be judged now, since revocation data is missing or stale; try again later."""
+    """The seal cannot be judged now, since revocation data or an authority's certificate is missing or stale; try again
+    later.
+    """
 
     def __init__(self, report: ValidationReport) -> None:
         super().__init__("; ".join(finding.reason for finding in report.findings))

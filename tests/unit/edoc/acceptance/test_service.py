@@ -53,7 +53,7 @@ from edoc.exchange import Exchange
 from edoc.sealing import seal_message
 from keys.certificates import fingerprint
 from keys.revocation import RevocationData
-from keys.trust import PathValidator
+from keys.trust import PathValidator, TrustAnchors
 from signing.errors import XmlError, XmlLimitError
 from signing.xades.signer import sign
 from signing.xml import CHUNK_BYTES
@@ -296,6 +296,22 @@ def test_a_seal_that_cannot_be_judged_is_held_not_refused(tmp_path: Path) -> Non
         blind = PathValidator(small.pki.anchors(), RevocationData())
         exchange = replace(small.exchange, validator=lambda: blind)
         with pytest.raises(VerificationUnavailableError):
+            Acceptance(exchange).submit(incoming_bytes(small.sealed(letter())), small.caller(OFFICE))
+        assert set(counts(small).values()) == {0}
+
+
+def test_a_seal_under_an_authority_of_the_exchange_that_has_expired_is_held_not_refused(tmp_path: Path) -> None:
+    with small_exchange(tmp_path) as small:
+        root = small.pki.root
+        name = root.certificate.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
+        old = small.pki.authority(str(name), key=root.private_key, not_after=small.clock() - timedelta(days=1))
+        stale = PathValidator(
+            TrustAnchors([old.certificate]),
+            RevocationData(small.pki.crls()),
+            intermediates=[small.pki.issuing.certificate],
+        )
+        exchange = replace(small.exchange, validator=lambda: stale)
+        with pytest.raises(VerificationUnavailableError, match="expired"):
             Acceptance(exchange).submit(incoming_bytes(small.sealed(letter())), small.caller(OFFICE))
         assert set(counts(small).values()) == {0}
 
