@@ -79,6 +79,10 @@ MEANINGS: Final = {
     "note": {
         "exchange_identity": "không có danh sách tin cậy: chỉ dựa vào chính chứng thư số để nhận ra chữ ký của trục",
         "time": "thời điểm là do trục nêu; chưa có dấu thời gian độc lập xác nhận",
+        "omission": (
+            "gói đúng như trục đã lập: trục có bỏ bớt lần trao hoặc trạng thái sau cùng hay không thì chỉ bên giữ biên"
+            " nhận của chúng mới thấy"
+        ),
     },
 }
 """By outcome and check."""

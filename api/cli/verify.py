@@ -59,7 +59,8 @@ _CHECKS: Final = {
     "evidence_sender": Text("Cơ quan gửi ghi trong chứng cứ", "The sender that evidence names"),
     "evidence_recipients": Text("Cơ quan nhận ghi trong chứng cứ", "The recipients that evidence names"),
     "evidence_time": Text("Thời điểm ghi trong chứng cứ", "The times that evidence states"),
-    "completeness": Text("Đủ, không thừa", "Complete, and nothing else"),
+    "completeness": Text("Các tệp của gói", "The files of the export"),
+    "omission": Text("Điều mà gói không cho thấy", "What an export cannot show"),
     "exchange_identity": Text("Dựa vào đâu để nhận ra trục", "What tells who the exchange is"),
     "time": Text("Thời điểm kiểm tra", "The time of the verdict"),
 }

@@ -63,6 +63,10 @@ _REFERENCES = f"{{{DS}}}SignedInfo/{{{DS}}}Reference"
 _ACCEPTANCE_ITSELF = frozenset({CheckName.EVIDENCE_MESSAGE, CheckName.EVIDENCE_SENDER})
 """Where one of these is in doubt, it is in doubt whether the acceptance is that of the letter."""
 _NUMBERED = re.compile(r"[a-z]+/([0-9]{3,9})-")
+_AS_EXPORTED = (
+    "the export is as the exchange made it: whether it left out the last handovers or statuses shows only to those who"
+    " hold the receipts for them"
+)
 _MOST_NAMED = 3
 """Missing files that the seal's finding names; each has a finding of its own."""
 _MOST_BAD_STATUSES = 20
@@ -410,6 +414,7 @@ class BundleAudit:
             f"all {len(self._container.members)} files have their place",
             f"files that have no place in an export: {', '.join(strangers)}",
         )
+        self._found.checks.append(Check(CheckName.OMISSION, "the container", Outcome.NOTE, _AS_EXPORTED))
 
 
 def _evidence_name(each: ReadEvidence) -> str:

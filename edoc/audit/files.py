@@ -93,7 +93,7 @@ def _judge(
                 return BundleAudit(container, trust, time, limits, progress).run()
         except ContainerLimitError as error:
             remedy = "judge it with `edoc verify`, which reads every export; if that refuses it too, it is none"
-            return _unreadable(FileKind.EXPORT, subject, str(error), remedy)
+            return _unreadable(FileKind.EXPORT, subject, str(error), remedy, Outcome.INDETERMINATE)
         except ContainerError as error:
             return _unreadable(FileKind.EXPORT, subject, str(error))
     try:
@@ -146,8 +146,10 @@ def _trust_list_check(subject: str) -> Check:
     return Check(CheckName.FORMAT, subject, Outcome.INDETERMINATE, reason, remedy)
 
 
-def _unreadable(kind: FileKind, subject: str, reason: str, remedy: str = _NONE_OF_OURS) -> AuditReport:
-    return AuditReport(kind, (Check(CheckName.FORMAT, subject, Outcome.BAD, reason, remedy),))
+def _unreadable(
+    kind: FileKind, subject: str, reason: str, remedy: str = _NONE_OF_OURS, outcome: Outcome = Outcome.BAD
+) -> AuditReport:
+    return AuditReport(kind, (Check(CheckName.FORMAT, subject, outcome, reason, remedy),))
 
 
 def _evidence_facts(evidence: Evidence | None) -> tuple[Fact, ...]:

@@ -26,7 +26,7 @@ from signing.report import Finding, Indication, SubIndication, ValidationReport
 from signing.xades.verifier import ON_HOLD
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-NOTED = {CheckName.EXCHANGE_IDENTITY, CheckName.TIME}
+NOTED = {CheckName.EXCHANGE_IDENTITY, CheckName.OMISSION, CheckName.TIME}
 """Checks that are never more than a note."""
 
 
