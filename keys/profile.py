@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
-from cryptography.x509.oid import ExtendedKeyUsageOID, SignatureAlgorithmOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, SignatureAlgorithmOID
 
 from keys.certificates import UNREADABLE, subject_text
 from keys.errors import KeyUsageError, PathNotFoundError, WeakKeyError
@@ -44,6 +44,26 @@ _SEALING_PURPOSES = frozenset(
     }
 )
 
+
+_UNDERSTOOD_OF_ANCHORS = frozenset(
+    {
+        ExtensionOID.BASIC_CONSTRAINTS,
+        ExtensionOID.KEY_USAGE,
+        ExtensionOID.EXTENDED_KEY_USAGE,
+        ExtensionOID.NAME_CONSTRAINTS,
+        ExtensionOID.POLICY_CONSTRAINTS,
+        ExtensionOID.CERTIFICATE_POLICIES,
+        ExtensionOID.INHIBIT_ANY_POLICY,
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME,
+        ExtensionOID.SUBJECT_KEY_IDENTIFIER,
+        ExtensionOID.AUTHORITY_KEY_IDENTIFIER,
+        ExtensionOID.AUTHORITY_INFORMATION_ACCESS,
+        ExtensionOID.CRL_DISTRIBUTION_POINTS,
+        ExtensionOID.FRESHEST_CRL,
+        x509.ObjectIdentifier("1.3.6.1.5.5.7.1.3"),  # qcStatements (RFC 3739)
+    }
+)
+"""Extensions that limit a path and are applied to it, or that limit none. Policy mappings of an anchor are neither."""
 
 TRUST_LIST_SIGNING = x509.ObjectIdentifier("0.4.0.2231.3.0")
 """id-tsl-kp-tslSigning (ETSI TS 119 612 section 5.7.1): the key signs trust lists."""
@@ -144,7 +164,9 @@ def check_purpose(certificate: x509.Certificate, purpose: KeyPurpose) -> None:
 def check_issuers(path: Sequence[x509.Certificate]) -> None:
     """Refuse a path (signer first, anchor last) in which somebody issued a certificate who may not.
 
-    An anchor may be of version 1, without extensions; what it does say about itself is respected.
+    An anchor may be of version 1, without extensions; the basic constraints and key usage that it does have count as
+    those of others. Its critical extensions are the business of :func:`check_anchor`, its constraints on names and
+    policies, as those of everybody on the path, that of ``trust``.
 
     Raises:
         KeyUsageError: an issuer is no CA, may not sign certificates, or has more CAs below it than it may.
@@ -164,6 +186,22 @@ def check_issuers(path: Sequence[x509.Certificate]) -> None:
         usage = _extension(extensions, x509.KeyUsage)
         if usage is not None and not usage.key_cert_sign:
             raise KeyUsageError(f"{subject_text(issuer)} is not meant for signing certificates")
+
+
+def check_anchor(anchor: x509.Certificate) -> None:
+    """Refuse a trust anchor with a critical extension that nobody here understands: it may limit what it is good for.
+
+    RFC 5280 section 4.2 asks this of every certificate, and leaves an anchor's to the reader's own choice.
+
+    Raises:
+        PathNotFoundError: there is such an extension, or the extensions cannot be read.
+    """
+    strange = [each.oid for each in _extensions(anchor) if each.critical and each.oid not in _UNDERSTOOD_OF_ANCHORS]
+    if strange:
+        named = ", ".join(each.dotted_string for each in strange)
+        raise PathNotFoundError(
+            f"the trust anchor {subject_text(anchor)} has a critical extension that is not understood: {named}"
+        )
 
 
 def _counted(authorities: Sequence[x509.Certificate]) -> int:

@@ -15,7 +15,7 @@ import os
 import stat
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,7 +24,7 @@ from asn1crypto import x509 as asn1_x509
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from pyhanko_certvalidator.authority import CertTrustAnchor
+from pyhanko_certvalidator.authority import CertTrustAnchor, TrustQualifiers, derive_quals_from_cert
 from pyhanko_certvalidator.context import ValidationContext
 from pyhanko_certvalidator.errors import (
     DisallowedAlgorithmError,
@@ -33,7 +33,7 @@ from pyhanko_certvalidator.errors import (
     ValidationError,
 )
 from pyhanko_certvalidator.path import ValidationPath
-from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy
+from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy, PKIXValidationParams
 from pyhanko_certvalidator.validate import async_validate_path
 
 from keys.certificates import UNREADABLE, check_readable, read_certificates, subject_text
@@ -49,7 +49,7 @@ from keys.errors import (
     RevocationUnknownError,
     WeakKeyError,
 )
-from keys.profile import KeyPurpose, check_issuers, check_purpose, check_strength
+from keys.profile import KeyPurpose, check_anchor, check_issuers, check_purpose, check_strength
 from keys.revocation import NotRevoked, RevocationData
 from keys.vouched import MAX_PATH_LENGTH, ByName, by_name, issuers_by_name, paths_up, vouched_for
 
@@ -274,6 +274,7 @@ class PathValidator:
         check_strength(certificate, is_anchor=is_anchor)
         check_purpose(certificate, usage)
         if is_anchor:
+            check_anchor(certificate)
             return self._judge_times((certificate,), at)
         try:
             with self._build_lock:
@@ -339,10 +340,13 @@ class PathValidator:
     async def _judge(
         self, context: ValidationContext, path: tuple[x509.Certificate, ...], at: datetime
     ) -> CertificatePath:
-        leaf, *between = (_to_asn1(each) for each in path[:-1])
-        candidate = ValidationPath(CertTrustAnchor(_to_asn1(path[-1])), reversed(between), leaf)
+        leaf, *between, top = (_to_asn1(each) for each in path)
+        anchor = CertTrustAnchor(top, TrustQualifiers(standard_parameters=_constraints_of(top)))
+        candidate = ValidationPath(anchor, reversed(between), leaf)
         try:
-            await async_validate_path(context, candidate)
+            # With parameters of our own those of the anchor are added to them; without, an anchor that permits names of
+            # one type would forbid those of all others.
+            await async_validate_path(context, candidate, parameters=PKIXValidationParams())
         except ValidationError as error:
             raise _in_our_words(error, path) from error
         return self._judge_times(path, at)
@@ -419,9 +423,32 @@ def _check_cheaply(path: tuple[x509.Certificate, ...], at: datetime) -> None:
     for certificate in path[:-1]:
         check_strength(certificate)
     check_strength(path[-1], is_anchor=True)
+    check_anchor(path[-1])
     check_issuers(path)
     for certificate in path:  # the signer's own first: its end tells more than that of an authority above
         _check_validity(certificate, at, of_authority=certificate is not path[0])
+
+
+def _constraints_of(anchor: asn1_x509.Certificate) -> PKIXValidationParams:
+    """What an anchor's own certificate says of names and policies below it, as RFC 5937 takes it over.
+
+    RFC 5280 begins below the anchor and would pass over all that. Where it lets some certificates go by first
+    (requireExplicitPolicy, inhibitPolicyMapping and inhibitAnyPolicy have a number), here none goes by: stricter, as
+    certvalidator knows no number there.
+    """
+    constraints = anchor.policy_constraints_value
+
+    def has(name: str) -> bool:
+        return constraints is not None and constraints[name].native is not None
+
+    # Of what this derives only the names and the set of policies are meant: policies of an anchor require none below.
+    derived = derive_quals_from_cert(anchor).standard_parameters or PKIXValidationParams()
+    return replace(
+        derived,
+        initial_explicit_policy=has("require_explicit_policy"),
+        initial_policy_mapping_inhibit=has("inhibit_policy_mapping"),
+        initial_any_policy_inhibit=anchor.inhibit_any_policy_value is not None,
+    )
 
 
 def _check_validity(certificate: x509.Certificate, at: datetime, *, of_authority: bool) -> None:

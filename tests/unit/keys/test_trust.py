@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.hashes import SHA1
-from cryptography.x509.oid import ExtendedKeyUsageOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from pyhanko_certvalidator.errors import ValidationError
 
 from keys import trust, vouched
@@ -214,6 +214,97 @@ def test_unknown_critical_extension_is_refused(pki: Pki) -> None:
     validate(pki, pki.certificate("Unknown", issuer=pki.issuing, extensions=[(unknown, False)]))
     with pytest.raises(PathNotFoundError, match="critical extension"):
         validate(pki, pki.certificate("Unknown critical", issuer=pki.issuing, extensions=[(unknown, True)]))
+
+
+UNKNOWN = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+MAIL = x509.SubjectAlternativeName([x509.RFC822Name("seal@example.vn")])
+
+
+def below_an_anchor_with(
+    *of_anchor: tuple[x509.ExtensionType, bool],
+    of_seal: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+    of_authority: tuple[tuple[x509.ExtensionType, bool], ...] = (),
+) -> CertificatePath:
+    """The path from a seal over an issuing authority to an anchor with these extensions."""
+    pki, a_ca = Pki(), x509.BasicConstraints(ca=True, path_length=None)
+    anchor = pki.certificate("Anchor", issuer=None, usage=ISSUING, constraints=a_ca, extensions=of_anchor)
+    issuing = pki.certificate("Issuing", issuer=anchor, usage=ISSUING, constraints=a_ca, extensions=of_authority)
+    seal = pki.certificate("Seal", issuer=issuing, extensions=of_seal)
+    crls = RevocationData([pki.crl(anchor), pki.crl(issuing)])
+    return validate(pki, seal, validator=PathValidator(TrustAnchors([anchor.certificate]), crls))
+
+
+def directory(organization: str) -> x509.DirectoryName:
+    names = ((NameOID.COUNTRY_NAME, "VN"), (NameOID.ORGANIZATION_NAME, organization))
+    return x509.DirectoryName(x509.Name([x509.NameAttribute(*each) for each in names]))
+
+
+def policies(*oids: str) -> x509.CertificatePolicies:
+    return x509.CertificatePolicies([x509.PolicyInformation(x509.ObjectIdentifier(each), None) for each in oids])
+
+
+def test_anchor_with_an_unknown_critical_extension_is_refused() -> None:
+    below_an_anchor_with((UNKNOWN, False))
+    with pytest.raises(PathNotFoundError, match=r"anchor CN=Anchor.* critical extension .* not understood: 1\.2\.3\.4"):
+        below_an_anchor_with((UNKNOWN, True))
+
+
+def test_anchor_that_seals_itself_is_refused_with_an_unknown_critical_extension(pki: Pki) -> None:
+    lone = pki.certificate("Lone", issuer=None, extensions=[(UNKNOWN, True)])
+    with pytest.raises(PathNotFoundError, match="not understood"):
+        validate(pki, lone, validator=PathValidator(TrustAnchors([lone.certificate]), RevocationData()))
+
+
+@pytest.mark.parametrize("critical", [True, False])
+def test_names_that_an_anchor_permits_or_excludes_count_below_it(*, critical: bool) -> None:
+    with pytest.raises(PathNotFoundError, match="not all names"):
+        below_an_anchor_with((x509.NameConstraints([directory("Other")], None), critical))
+    with pytest.raises(PathNotFoundError, match="excluded"):
+        below_an_anchor_with((x509.NameConstraints(None, [directory("Test")]), critical))
+
+
+@pytest.mark.parametrize(
+    "constraints",
+    [x509.NameConstraints([directory("Test")], None), x509.NameConstraints(None, [directory("Other")])],
+)
+def test_names_of_which_an_anchor_says_nothing_are_free(constraints: x509.NameConstraints) -> None:
+    below_an_anchor_with((constraints, True), of_seal=((MAIL, False),))
+
+
+@pytest.mark.parametrize("skipped", [0, 5])
+def test_policy_that_an_anchor_requires_must_be_there(skipped: int) -> None:
+    required = (x509.PolicyConstraints(skipped, None), True)
+    with pytest.raises(PathNotFoundError, match="no valid set of policies"):
+        below_an_anchor_with(required)
+    one = ((policies("1.2.3"), False),)
+    below_an_anchor_with(required, of_authority=one, of_seal=one)
+    below_an_anchor_with(required, *one, of_authority=one, of_seal=one)
+    with pytest.raises(PathNotFoundError, match="no valid set of policies"):
+        below_an_anchor_with(required, (policies("1.2.4"), False), of_authority=one, of_seal=one)
+
+
+def test_policies_of_an_anchor_require_none_below_it() -> None:
+    below_an_anchor_with((policies("1.2.3"), False))
+
+
+def test_any_policy_satisfies_an_anchor_unless_it_says_otherwise() -> None:
+    required = (x509.PolicyConstraints(0, None), True)
+    of = {"of_authority": ((policies("2.5.29.32.0"), False),), "of_seal": ((policies("1.2.3"), False),)}
+    below_an_anchor_with(required, **of)
+    with pytest.raises(PathNotFoundError, match="no valid set of policies"):
+        below_an_anchor_with(required, (x509.InhibitAnyPolicy(0), True), **of)
+
+
+def test_mapped_policy_satisfies_an_anchor_unless_it_forbids_mappings() -> None:
+    # PolicyMappings: 1.2.3 of the authority above is 1.2.4 of the one below.
+    mapping = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.33"), bytes.fromhex("300a300806022a0306022a04"))
+    of = {
+        "of_authority": ((policies("1.2.3"), False), (mapping, True)),
+        "of_seal": ((policies("1.2.4"), False),),
+    }
+    below_an_anchor_with((x509.PolicyConstraints(0, None), True), **of)
+    with pytest.raises(PathNotFoundError, match="no valid set of policies"):
+        below_an_anchor_with((x509.PolicyConstraints(0, 0), True), **of)
 
 
 def test_stranger_is_refused_whatever_it_brings_along(pki: Pki) -> None:
@@ -514,7 +605,7 @@ def test_the_whole_algorithm_runs_on_three_paths_at_most(pki: Pki, monkeypatch: 
     seal = pki.certificate("Critical", issuer=twins[0], extensions=[(unknown, True)])
     runs: list[object] = []
 
-    async def counting(*arguments: object) -> None:
+    async def counting(*arguments: object, **_: object) -> None:
         runs.append(arguments)
         raise ValidationError("no")
 
