@@ -1,4 +1,6 @@
-"""The exchange's trust list: which certificates are trust anchors, exchange seals and issuing authorities, and when.
+"""The exchange's trust list: which certificates are exchange seals and issuing authorities, and when.
+
+It names roots as well, for comparison only: whom to believe is the reader's own decision.
 
 A small XML file of our own, signed as a whole (enveloped, exclusive C14N) by the authority that keeps it, with signxml,
 which is right for exactly this: a plain XML signature over a small file without ``xml:`` attributes. It is read back
@@ -54,7 +56,8 @@ class TrustedAs(Enum):
     """What a certificate of the list may vouch for."""
 
     TRUST_ANCHOR = "TrustAnchor"
-    """Paths may end here."""
+    """A root of the authority that keeps the list, told for comparison with the reader's own anchors: no path ends here
+    because of it, and an end set for it takes no anchor away (docs/decisions/0008-trust-list.md)."""
     EXCHANGE_SEAL = "ExchangeSeal"
     """Seals evidence of the exchange."""
     ISSUING_AUTHORITY = "IssuingAuthority"
