@@ -310,7 +310,7 @@ class Base64Content:
                 raise ContentError("base64 text goes on after its padding")
             usable = len(text) - len(text) % 4
             text, rest = text[:usable], text[usable:]
-            ended = text.endswith(b"=")
+            ended = ended or text.endswith(b"=")  # a chunk of nothing but spaces may come between
             if text:
                 yield _strict_base64(text)
         if rest:
@@ -619,6 +619,7 @@ def _parse_skeleton(skeleton: bytes) -> etree._Element:
         raise XmlError(
             "xml.well_formed", f"not well-formed XML: {where}{error}", "write the file with an XML library"
         ) from error
+    # _check_skeleton has refused it by its spelling; this asks the parser itself, should it ever read another one.
     if root.getroottree().docinfo.internalDTD is not None:
         raise XmlError("xml.doctype", "the file has a document type declaration", "remove <!DOCTYPE ...>")
     return root

@@ -80,6 +80,12 @@ class TestRefusals:
     def test_what_is_no_acceptable_xml_is_refused_by_name(self, data: bytes, rule: str) -> None:
         assert rule_of(data) == rule
 
+    def test_a_doctype_that_the_look_at_the_bytes_would_miss_is_found_by_the_parser(
+        self, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(xml, "_check_skeleton", lambda *_: None)
+        assert rule_of(b"<!DOCTYPE a><a/>") == "xml.doctype"
+
     def test_a_doctype_that_looks_like_text_is_not_a_doctype(self) -> None:
         assert parse(b"<a>&lt;!DOCTYPE</a>", XmlLimits()).root.text == "<!DOCTYPE"
 
@@ -296,6 +302,14 @@ class TestContents:
     def test_characters_outside_the_alphabet_are_refused(self) -> None:
         with pytest.raises(ContentError):
             self.contents(b"QUJD-_", XmlLimits()).read()
+
+    @pytest.mark.parametrize("between", [b"", b"\n", b" " * CHUNK_BYTES], ids=["nothing", "a line", "a whole chunk"])
+    def test_text_behind_the_padding_is_refused_even_where_a_chunk_ends_there(self, between: bytes) -> None:
+        padded = b"QUJD" * (CHUNK_BYTES // 4 - 1) + b"QQ=="
+        assert len(padded) == CHUNK_BYTES
+        assert self.contents(padded + between).size == CHUNK_BYTES // 4 * 3 - 2
+        with pytest.raises(ContentError, match="goes on after its padding"):
+            self.contents(padded + between + b"QUJD").read()
 
     def test_an_element_with_children_has_no_content(self) -> None:
         document = parse(b"<a>QUJD<b/></a>", XmlLimits())
