@@ -381,19 +381,18 @@ def _check_coverage(signature: ParsedSignature, expected: Sequence[Part], matchi
     for part in expected:
         if id(part) in matching.parts_seen:
             continue
-        if matching.whole and not isinstance(part, FilePart) and _outside(part.element, signature.element, matching):
+        if matching.whole and not isinstance(part, FilePart) and _outside(part.element, signature.element):
             continue
         raise SignatureConstraintsError(
             "coverage.missing", f"{part.label} is not covered by the signature", f"sign {part.label} as well"
         )
 
 
-def _outside(element: etree._Element, signature: etree._Element, matching: _Matching) -> bool:
-    """Whether the whole document without the signature holds this element, which is the one expected there."""
-    if element not in matching.elements or element is signature:
-        return False
+def _outside(element: etree._Element, signature: etree._Element) -> bool:
+    """Whether the whole document without the signature holds this element."""
     root = element.getroottree().getroot()
-    return root is signature.getroottree().getroot() and signature not in element.iterancestors()
+    inside = element is signature or signature in element.iterancestors()
+    return root is signature.getroottree().getroot() and not inside
 
 
 def _digest(document: ParsedXml, signature: ParsedSignature, item: Resolved) -> bytes:

@@ -66,6 +66,10 @@ RIGHT = {
     "whole document with properties": made.WHOLE_XADES,
     "whole document without canonicalization transform": Recipe(references=(Ref("", (ENVELOPED,)),), xades=False),
     "whole document and the files once more": Recipe(references=(*WHOLE, *CID), xades=False),
+    "file by cid that has no id": Recipe(
+        document=LETTER.replace(' Id="file-1"', ""),
+        references=(*DETACHED[:2], Ref("cid:file-1", (), octets=lambda _: made.FIRST_FILE), *DETACHED[3:]),
+    ),
     "files by cid": Recipe(references=(*DETACHED[:2], *CID, DETACHED[4])),
     "files as elements": Recipe(references=(*DETACHED[:2], Ref("#file-1"), Ref("#file-2"), DETACHED[4])),
     "KeyInfo signed": Recipe(references=(*DETACHED, Ref("#key-info"))),

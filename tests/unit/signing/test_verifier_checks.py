@@ -320,6 +320,15 @@ REFERENCES = {
     "cid of an element": Refused(
         also(Ref("cid:header", (), octets=nothing)), "reference.not_found", NOT_FOUND, says="no attachment"
     ),
+    "cid of a file whose name is the id of another element": Refused(
+        Recipe(
+            document=LETTER.replace(' Id="file-1"', "").replace("<TraceHeaderList>", '<TraceHeaderList Id="file-1">'),
+            references=(*DETACHED[:2], Ref("cid:file-1", (), octets=lambda _: made.FIRST_FILE), *DETACHED[3:]),
+        ),
+        "reference.not_found",
+        NOT_FOUND,
+        says="no attachment",
+    ),
     "element that is no part": Refused(
         Recipe(
             document=LETTER.replace("<TraceHeaderList>", '<TraceHeaderList Id="trace">'),
