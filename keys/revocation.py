@@ -267,6 +267,7 @@ def _read(crl: x509.CertificateRevocationList) -> _Crl | None:
     number = -1
     for extension in crl.extensions:
         value = extension.value
+        # A delta is critical (RFC 5280 section 5.2.4), so not understood; one that is not is no whole CRL either.
         if isinstance(value, x509.DeltaCRLIndicator) or (extension.critical and extension.oid not in _KNOWN_CRITICAL):
             return None
         if isinstance(value, x509.IssuingDistributionPoint):

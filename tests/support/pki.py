@@ -325,8 +325,10 @@ def _sign_certificate(
 def _sign_crl(
     builder: x509.CertificateRevocationListBuilder, key: PrivateKey, signing_hash: hashes.HashAlgorithm | None
 ) -> x509.CertificateRevocationList:
+    if signing_hash is not None and not isinstance(signing_hash, hashes.SHA1):
+        return builder.sign(key, signing_hash)  # type: ignore[arg-type]
     crl = builder.sign(key, hashes.SHA256())
-    if not isinstance(signing_hash, hashes.SHA1):
+    if signing_hash is None:
         return crl
     forged = asn1_crl.CertificateList.load(crl.public_bytes(serialization.Encoding.DER))
     forged["tbs_cert_list"]["signature"] = forged["signature_algorithm"] = _sha1_algorithm(key)
