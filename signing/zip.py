@@ -3,11 +3,12 @@
 The writer stores members uncompressed, since compressed bytes differ from one zlib to the next; it writes no times, no
 owners and no extra fields, and needs no seekable output. The reader takes stored and deflated members and refuses what
 readers of ZIP disagree about (APPNOTE 6.3.10): a central directory that differs from the local headers, members that
-overlap, data before the first one, encryption, names in no known encoding, ZIP64.
+overlap, data before the first one, encryption, names in no known encoding, ZIP64, links and devices.
 """
 
 from __future__ import annotations
 
+import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -35,6 +36,14 @@ _EXTRA: Final = struct.Struct("<2H")
 _HARMLESS_EXTRA: Final = frozenset({0x5455, 0x5855, 0x7855, 0x7875, 0x000A, 0xCAFE, 0xD935})
 """Times, owners, the mark of a JAR, alignment. Others can give a member another name (0x7075) or size (0x0001), which
 some readers heed and others do not."""
+_FILE_TYPES: Final = {
+    stat.S_IFLNK: "a symbolic link",
+    stat.S_IFDIR: "a folder without the name of one",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+}
 _DOS_DATE_1980: Final = 0x0021
 _VERSION: Final = 20
 _MADE_ON_UNIX: Final = 3 << 8
@@ -144,6 +153,7 @@ def read_entries(source: ByteSource, limits: ZipLimits) -> tuple[ZipEntry, ...]:
         raise ContainerLimitError(f"the container has {count} members, more than {limits.max_entries}")
     if directory_start + directory_size != end:
         raise ContainerError("the container has bytes before its first member or after its directory")
+    # Of nothing else is the memory for the directory bounded before it is read; comments may fill it.
     if directory_size > count * (_CENTRAL.size + limits.max_name_bytes + 1024):
         raise ContainerError("the container's directory is longer than its members explain")
     directory = source.read(directory_start, end)
@@ -185,9 +195,8 @@ def _read_directory(source: ByteSource, directory: bytes, count: int, limits: Zi
 
 def _read_central(source: ByteSource, directory: bytes, at: int, limits: ZipLimits) -> tuple[ZipEntry, int]:
     fields = _CENTRAL.unpack_from(directory, at)
-    magic, _, _, flags, method, _, _, crc, compressed, size, name_size, extra_size, comment_size, _, _, _, start = (
-        fields
-    )
+    magic, _, _, flags, method, _, _, crc, compressed, size, name_size, extra_size, comment_size, *_ = fields
+    attributes, start = fields[-2:]
     name_start = at + _CENTRAL.size
     encoded = directory[name_start : name_start + name_size]
     if magic != _CENTRAL_MAGIC or len(encoded) != name_size:
@@ -195,6 +204,7 @@ def _read_central(source: ByteSource, directory: bytes, at: int, limits: ZipLimi
     if name_size > limits.max_name_bytes:
         raise ContainerError(f"a member's name has {name_size} bytes, more than {limits.max_name_bytes}")
     name = _decode_name(encoded, flags)
+    _check_type(name, attributes >> 16)
     _check_sizes(name, flags, method, compressed, size, limits)
     described = (flags, method, crc, compressed, size)
     extra_start = name_start + name_size
@@ -210,6 +220,19 @@ def _decode_name(encoded: bytes, flags: int) -> str:
         return encoded.decode("utf-8" if flags & _UTF8_FLAG else "ascii")
     except UnicodeDecodeError as error:
         raise ContainerError(f"a member's name {encoded!r} is in no known encoding: mark it as UTF-8") from error
+
+
+def _check_type(name: str, mode: int) -> None:
+    """By the mode that Unix keeps in the external attributes (APPNOTE 4.4.15), whatever system made the archive.
+
+    Info-ZIP writes a symbolic link where the mode says so, and whoever opens that member opens a file elsewhere.
+    """
+    kind = stat.S_IFMT(mode)
+    is_folder = kind == stat.S_IFDIR and name.endswith("/")
+    if kind in (0, stat.S_IFREG) or is_folder:
+        return
+    what = _FILE_TYPES.get(kind, "something else than a file")
+    raise ContainerError(f"{name} is {what} to Unix: a container holds files alone, with their own content")
 
 
 def _check_sizes(name: str, flags: int, method: int, compressed: int, size: int, limits: ZipLimits) -> None:
@@ -306,6 +329,7 @@ def _inflate(compressed: Iterable[bytes], entry: ZipEntry) -> Iterator[bytes]:
     inflater = zlib.decompressobj(-zlib.MAX_WBITS)
     try:
         for chunk in compressed:
+            # The check behind the loop would see it too, but zlib keeps all that follows for it.
             if inflater.eof:
                 raise ContainerError(f"{entry.name} is damaged: it goes on after its compressed data")
             yield inflater.decompress(chunk, CHUNK_BYTES)

@@ -420,6 +420,58 @@ def streamed(members: list[tuple[str, bytes]]) -> bytes:
     return ends_with(bytes(data), here=count, count=count, size=end - central + len(entry), start=central)
 
 
+def with_mode(mode: int, name: str = "a") -> bytes:
+    """An archive with a member that Unix takes for what its mode says; the content is where a link would lead."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("mimetype"), MEDIA_TYPE.encode())
+        info = zipfile.ZipInfo(name)
+        info.external_attr = mode << 16
+        archive.writestr(info, b"" if name.endswith("/") else b"../../etc/hostname")
+    return out.getvalue()
+
+
+def with_first(info: zipfile.ZipInfo, content: bytes = MEDIA_TYPE.encode()) -> bytes:
+    """An archive whose first member is another one, or another mimetype."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(info, content)
+        if info.filename != "mimetype":
+            archive.writestr(zipfile.ZipInfo("mimetype"), MEDIA_TYPE.encode())
+        archive.writestr(zipfile.ZipInfo("a"), b"first")
+    return out.getvalue()
+
+
+def mimetype_with(extra: bytes) -> zipfile.ZipInfo:
+    info = zipfile.ZipInfo("mimetype")
+    info.extra = extra
+    return info
+
+
+def commented(comment: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("mimetype"), MEDIA_TYPE.encode())
+        info = zipfile.ZipInfo("a")
+        info.comment = comment
+        archive.writestr(info, b"first")
+    return out.getvalue()
+
+
+def deflated(content: bytes, compressed: bytes) -> bytes:
+    """An archive with a member whose compressed form is given."""
+    data = zipped([("a", compressed)])
+    stored, right = (struct.pack("<2I", zlib.crc32(each), len(compressed)) for each in (compressed, content))
+    local, central = data.index(b"PK\x03\x04", 4), data.rindex(b"PK\x01\x02")
+    changed = bytearray(data)
+    for at in (local + 8, central + 10):
+        assert changed[at : at + 2] == b"\x00\x00"
+        changed[at : at + 2] = struct.pack("<H", zipfile.ZIP_DEFLATED)
+        assert changed[at + 6 : at + 14] == stored
+        changed[at + 6 : at + 18] = right + struct.pack("<I", len(content))
+    return bytes(changed)
+
+
 def gaps(data: bytes) -> tuple[int, int]:
     """Where the second member begins, and the directory."""
     return data.index(b"PK\x03\x04", data.index(b"PK\x03\x04", 4) + 4), data.index(b"PK\x01\x02")
@@ -470,6 +522,24 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     ),
     "damaged extra field": (lambda: with_extra(struct.pack("<2H", 0x5455, 9)), "extra fields of a are damaged"),
     "half an extra field": (lambda: with_extra(b"UT\x00"), "extra fields of a are damaged"),
+    "symbolic link": (lambda: with_mode(0o120777), "a is a symbolic link"),
+    "symbolic link with the name of a folder": (lambda: with_mode(0o120777, "a/"), "a/ is a symbolic link"),
+    "folder with the name of a file": (lambda: with_mode(0o040755), "a is a folder without the name of one"),
+    "character device": (lambda: with_mode(0o020600), "a is a device"),
+    "block device": (lambda: with_mode(0o060600), "a is a device"),
+    "pipe": (lambda: with_mode(0o010600), "a is a pipe"),
+    "socket": (lambda: with_mode(0o140600), "a is a socket"),
+    "unknown type of file": (lambda: with_mode(0o150600), "a is something else than a file"),
+    "folder before the first member": (
+        lambda: with_first(zipfile.ZipInfo("a-folder/"), b""),
+        "first member is not mimetype",
+    ),
+    "extra field of mimetype": (
+        lambda: with_first(mimetype_with(struct.pack("<2HBI", 0x5455, 5, 1, 1_700_000_000))),
+        "mimetype is compressed, has extra fields",
+    ),
+    "large mimetype": (lambda: with_first(mimetype_with(b""), bytes(1000)), "mimetype is compressed, has extra fields"),
+    "long comments": (lambda: commented(b"x" * 4000), "directory is longer than its members explain"),
     "many folders": (lambda: zipped([("a/" * 17 + "b", b"1")]), "more than 16 folders"),
     "doubled name": (lambda: _warning_free([("a", b"1"), ("a", b"2")]), "twice"),
     "same name but for case": (lambda: zipped([("a", b"1"), ("A", b"2")]), "twice"),
@@ -490,6 +560,43 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
 def _warning_free(members: list[tuple[str, bytes]]) -> bytes:
     with pytest.warns(UserWarning, match="Duplicate name"):
         return zipped(members)
+
+
+@pytest.mark.parametrize("mode", [0, 0o600, 0o100644, 0o100755])
+def test_members_with_the_mode_of_a_file_or_of_nothing_are_read(mode: int) -> None:
+    with open_container(with_mode(mode)) as read:
+        assert [member.name for member in read.members] == ["a"]
+
+
+@pytest.mark.parametrize("mode", [0, 0o755, 0o040755, 0o100644])
+def test_folders_with_the_mode_of_a_folder_or_of_none_are_passed_over(mode: int) -> None:
+    assert open_container(with_mode(mode, "a/")).members == ()
+
+
+def test_short_comments_are_passed_over() -> None:
+    assert open_container(commented(b"x" * 400)).member("a").read() == b"first"
+
+
+def squeezed(content: bytes, how_it_ends: int = zlib.Z_FINISH) -> bytes:
+    squeezer = zlib.compressobj(wbits=-zlib.MAX_WBITS)
+    return squeezer.compress(content) + squeezer.flush(how_it_ends)
+
+
+@pytest.mark.parametrize(
+    ("compressed", "reason"),
+    [
+        (squeezed(b"first") + b"hidden", "do not end where they should"),
+        (squeezed(b"first") + bytes(3 << 20), "goes on after its compressed data"),
+        (squeezed(b"first", zlib.Z_SYNC_FLUSH), "do not end where they should"),
+    ],
+    ids=["goes on", "goes on for long", "does not end"],
+)
+def test_compressed_data_end_where_the_member_ends_even_where_the_content_is_right(
+    compressed: bytes, reason: str
+) -> None:
+    assert open_container(deflated(b"first", squeezed(b"first"))).member("a").read() == b"first"
+    with pytest.raises(ContainerError, match=reason):
+        open_container(deflated(b"first", compressed)).member("a").read()
 
 
 @pytest.mark.parametrize("case", HOSTILE)
@@ -589,7 +696,7 @@ def test_as_many_members_as_plain_zip_can_have_are_written_and_read_and_no_more(
 
 def test_large_signature_file_is_refused_before_it_is_read() -> None:
     limits = ContainerLimits(signatures=XmlLimits(max_bytes=10))
-    with pytest.raises(ContainerError, match="more than 10 bytes"):
+    with pytest.raises(ContainerError, match=r"META-INF/signatures\.xml has more than 10 bytes"):
         open_container(made(), limits).signature_documents()
 
 
