@@ -401,7 +401,7 @@ class Container:
         most, largest = self._max_signatures, self._signature_limits.max_bytes
         if len(self._signature_members) > most:
             raise ContainerError(f"the container has more than {most} files of signatures (META-INF/*signatures*.xml)")
-        for member in self._signature_members:
+        for member in self._signature_members:  # all together would be more as well, but here is the one to blame
             if member.size > largest:
                 raise ContainerError(f"{member.name} has more than {largest} bytes")
         if sum(member.size for member in self._signature_members) > largest:
@@ -453,6 +453,7 @@ def _is_folder(entry: ZipEntry) -> bool:
 
 def _check_mimetype(archive: ByteSource, entries: Sequence[ZipEntry]) -> None:
     """EN 319 162-1 section 4.4.1 with annex A.1: first, stored, without extra field, so that ``file`` finds it."""
+    # A folder may stand before it, which is none of these entries.
     if not entries or entries[0].name != _MIMETYPE or entries[0].header_start:
         raise ContainerError("the first member is not mimetype")
     first = entries[0]
