@@ -449,6 +449,7 @@ def _is_file(name: str) -> bool:
 
 
 def _small(member: Member) -> bytes:
+    """The bytes of a file that is read whole: its reader refuses large ones too, but only after they are unpacked."""
     if member.size > MAX_SMALL_BYTES << 2:
         raise ContainerError(f"{member.name} has {member.size} bytes, too many for what it is")
     return member.read()

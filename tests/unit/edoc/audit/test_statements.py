@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 
 from edoc.audit.agencies import AgencyCodes, Likeness, aliases_of_agencies, aliases_of_list
+from edoc.audit.bundle import MAX_SMALL_BYTES
 from edoc.audit.files import verify_file
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, Outcome
 from edoc.audit.singles import UNCONFIRMED_AGENCY, UNLISTED_AGENCY, UNNAMED_AGENCY
@@ -146,6 +147,7 @@ def test_what_is_told_anew_as_it_was_is_good(small: SmallExchange, files: Files)
         (telling(HANDOVER, recipients=(Party(WARD, "x"), Party(OTHER_WARD, "x"))), {(RECIPIENTS, BAD), (LINK, BAD)}),
         (telling(HANDOVER, recipients=(Party(OTHER_WARD, "x"),)), {(LINK, BAD)}),
         (telling(HANDOVER, message_kind=MessageKind.STATUS), {(LINK, BAD)}),
+        (telling(HANDOVER, previous_sha256=None), {(LINK, BAD)}),
         (telling("005-", type=EvidenceType.SUBMISSION_REJECTION), {(LINK, BAD), (CheckName.STATUS_LINK, BAD)}),
         (telling("005-", recipients=(Party(HOME_AFFAIRS, "x"),)), {(RECIPIENTS, BAD), (RECIPIENTS, UNDECIDED)}),
     ],
@@ -189,13 +191,54 @@ def test_a_lone_receipt_from_after_the_audit_states_nothing_yet(small: SmallExch
     assert (wrong(report), report.facts) == ({(TIME, UNDECIDED)}, ())
 
 
-@pytest.mark.parametrize("part", [HANDOVER, "005-"])
-def test_nothing_is_stated_twice(small: SmallExchange, files: Files, part: str) -> None:
+def told_again(files: Files, small: SmallExchange, part: str, **changes: object) -> bytes:
+    """The export with one more piece, like another but for its identifier."""
     name = name_of(files, part)
     evidence, _, _ = read_evidence(parse_evidence(files[name]))
-    again = replace(evidence, identifier=UUID(int=7), event_time=evidence.event_time + timedelta(seconds=1))
-    files[name.replace("00", "01", 1)] = small.exchange.issuer.seal(again).body
-    report = small.audit(packed(files, small))
+    again = replace(evidence, identifier=UUID(int=7), **changes)  # type: ignore[arg-type]
+    more = {name.replace("00", "01", 1): small.exchange.issuer.seal(again).body}
+    return packed(files | more, small)
+
+
+def test_of_two_consignments_to_all_recipients_each_would_do_and_both_are_bad(
+    small: SmallExchange, files: Files
+) -> None:
+    report = small.audit(told_again(files, small, CONSIGNMENT))
+    assert wrong(report) == {(CheckName.COMPLETENESS, BAD)}
+
+
+def test_of_two_acceptances_of_the_document_the_number_is_told(small: SmallExchange, files: Files) -> None:
+    report = small.audit(told_again(files, small, DOCUMENT))
+    (check,) = (each for each in report.checks if each.name is CheckName.COMPLETENESS and each.outcome is BAD)
+    assert check.reason == "there are 2 SubmissionAcceptances of the document where there must be one"
+
+
+def test_a_handover_of_the_document_is_not_about_a_status(small: SmallExchange, files: Files) -> None:
+    told = files[name_of(files, f"{layout.STATUS}002")]
+    about = telling(HANDOVER, message_sha256=hashlib.sha256(told).hexdigest(), message_size=len(told))
+    report = small.audit(retold(files, small, about))
+    assert wrong(report) == {(LINK, BAD)}
+    (check,) = (each for each in report.checks if each.outcome is BAD)
+    assert HANDOVER in check.subject
+    assert check.reason.startswith("it is about a message with the digest")
+
+
+@pytest.mark.parametrize("part", [f"{layout.STATUS}002", HANDOVER])
+def test_evidence_and_statuses_that_are_large_are_refused_before_they_are_unpacked(
+    small: SmallExchange, files: Files, part: str
+) -> None:
+    name = name_of(files, part)
+    size = (MAX_SMALL_BYTES << 2) + 1
+    report = small.audit(packed({**files, name: bytes(size)}, small))
+    (reason,) = (each.reason for each in report.checks if each.subject == name and each.name is CheckName.FORMAT)
+    assert reason == f"{name} has {size} bytes, too many for what it is"
+
+
+@pytest.mark.parametrize("part", [HANDOVER, "005-"])
+def test_nothing_is_stated_twice(small: SmallExchange, files: Files, part: str) -> None:
+    evidence, _, _ = read_evidence(parse_evidence(files[name_of(files, part)]))
+    later = evidence.event_time + timedelta(seconds=1)
+    report = small.audit(told_again(files, small, part, event_time=later))
     assert wrong(report) == {(LINK, BAD)}
     assert "states already" in next(each.reason for each in report.checks if each.outcome is BAD)
 
