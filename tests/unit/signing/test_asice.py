@@ -442,9 +442,9 @@ def with_first(info: zipfile.ZipInfo, content: bytes = MEDIA_TYPE.encode()) -> b
     return out.getvalue()
 
 
-def mimetype_with(extra: bytes) -> zipfile.ZipInfo:
+def mimetype_with(extra: bytes = b"", method: int = zipfile.ZIP_STORED) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo("mimetype")
-    info.extra = extra
+    info.extra, info.compress_type = extra, method
     return info
 
 
@@ -538,7 +538,11 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: with_first(mimetype_with(struct.pack("<2HBI", 0x5455, 5, 1, 1_700_000_000))),
         "mimetype is compressed, has extra fields",
     ),
-    "large mimetype": (lambda: with_first(mimetype_with(b""), bytes(1000)), "mimetype is compressed, has extra fields"),
+    "compressed mimetype": (
+        lambda: with_first(mimetype_with(method=zipfile.ZIP_DEFLATED)),
+        "mimetype is compressed, has extra fields",
+    ),
+    "large mimetype": (lambda: with_first(mimetype_with(), bytes(1000)), "mimetype is compressed, has extra fields"),
     "long comments": (lambda: commented(b"x" * 4000), "directory is longer than its members explain"),
     "many folders": (lambda: zipped([("a/" * 17 + "b", b"1")]), "more than 16 folders"),
     "doubled name": (lambda: _warning_free([("a", b"1"), ("a", b"2")]), "twice"),
