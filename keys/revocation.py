@@ -347,6 +347,7 @@ def _may_sign_crls(issuer: x509.Certificate) -> bool:
 def _is_signed_by(crl: x509.CertificateRevocationList, issuer: x509.Certificate) -> bool:
     try:
         public_key = issuer.public_key()
+        # Keys of other kinds sign with algorithms of their own, none of which is_strong_signature accepts.
         return isinstance(public_key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) and crl.is_signature_valid(
             public_key
         )

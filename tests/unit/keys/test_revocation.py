@@ -6,6 +6,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -307,6 +308,20 @@ def test_crl_that_keeps_expired_certificates_counts(pki: Pki) -> None:
     check(pki, pki.expired().certificate, NOW - 10 * DAY, keeping_expired(pki, generalized_time(NOW - YEAR)))
 
 
+def test_crl_that_keeps_them_from_their_very_last_second_on_counts(pki: Pki) -> None:
+    expired = pki.expired().certificate
+    last = expired.not_valid_after_utc
+    check(pki, expired, NOW - 10 * DAY, keeping_expired(pki, generalized_time(last)))
+    with pytest.raises(RevocationUnknownError):
+        check(pki, expired, NOW - 10 * DAY, keeping_expired(pki, generalized_time(last + timedelta(seconds=1))))
+
+
+def test_a_time_of_another_type_says_nothing_of_expired_certificates(pki: Pki) -> None:
+    visible_string = b"\x1a" + generalized_time(NOW - YEAR)[1:]
+    with pytest.raises(RevocationUnknownError):
+        check(pki, pki.expired().certificate, NOW - 10 * DAY, keeping_expired(pki, visible_string))
+
+
 @pytest.mark.parametrize(
     "value", [generalized_time(NOW), b"\x18\x0f20261399000000Z", b"\x17\x0d261124080000Z", b"", b"\x18\x0f\xff"]
 )
@@ -372,6 +387,47 @@ def test_issuer_that_may_not_sign_crls_is_not_heard(pki: Pki) -> None:
         RevocationData([pki.crl(mute)]).check(seal.certificate, mute.certificate, NOW)
 
 
+def test_issuer_that_does_not_say_what_it_may_sign_is_heard(pki: Pki) -> None:
+    silent = pki.certificate(
+        "Silent CA", issuer=None, usage=None, constraints=x509.BasicConstraints(ca=True, path_length=None)
+    )
+    seal = pki.certificate("Below the silent", issuer=silent)
+    RevocationData([pki.crl(silent)]).check(seal.certificate, silent.certificate, NOW)
+
+
+def test_a_crl_under_another_key_breaks_the_silence_only_by_a_revocation(pki: Pki) -> None:
+    seal, issuer = pki.seal().certificate, pki.issuing.certificate
+    renewed = pki.authority(f"{pki.name} issuing CA", issuer=pki.root, key=private_key("P-256", 77), path_length=0)
+    namesakes = [renewed.certificate]
+    clean, listing = (pki.crl(renewed, entries=each) for each in ([], [revoked_entry(seal.serial_number, NOW)]))
+    assert RevocationData([clean]).is_silent_about(seal, issuer, namesakes=namesakes)
+    assert not RevocationData([listing]).is_silent_about(seal, issuer, namesakes=namesakes)
+    assert not RevocationData([pki.crl()]).is_silent_about(seal, issuer)
+
+
+def test_a_serial_on_the_crl_of_another_authority_is_another_certificate(pki: Pki) -> None:
+    seal = pki.seal().certificate
+    listing = [revoked_entry(seal.serial_number, NOW - DAY)]
+    RevocationData([pki.crl(pki.root, entries=listing)]).check_never(seal, [])
+    with pytest.raises(CertificateRevokedError):
+        RevocationData([pki.crl(entries=listing)]).check_never(seal, [])
+
+
+def test_what_is_remembered_of_crls_is_bounded(pki: Pki, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(revocation, "MAX_REMEMBERED", 3)
+    data, issuer = RevocationData([pki.crl()]), pki.issuing.certificate
+    entries, genuine = [], []
+    for _ in range(5):
+        data.check(pki.seal().certificate, issuer, NOW)
+        entries.append(len(data._entries))
+    assert entries == [1, 2, 3, 1, 2]
+    data = RevocationData([pki.crl()])
+    for number in range(5):
+        data.is_silent_about(pki.seal().certificate, pki.authority(f"Another {number}").certificate)
+        genuine.append(len(data._genuine))
+    assert genuine == [1, 2, 3, 1, 2]
+
+
 @pytest.mark.parametrize(
     "point",
     [
@@ -380,12 +436,27 @@ def test_issuer_that_may_not_sign_crls_is_not_heard(pki: Pki) -> None:
         distribution_point(indirect_crl=True),
         distribution_point(only_some_reasons=frozenset({x509.ReasonFlags.key_compromise})),
         distribution_point(full_name=[x509.UniformResourceIdentifier("http://crl.example/1.crl")]),
+        distribution_point(
+            relative_name=x509.RelativeDistinguishedName([x509.NameAttribute(NameOID.COMMON_NAME, "Shard 1")])
+        ),
     ],
-    ids=["authorities only", "attribute certificates", "indirect", "some reasons", "another distribution point"],
+    ids=[
+        "authorities only",
+        "attribute certificates",
+        "indirect",
+        "some reasons",
+        "another distribution point",
+        "a relative name",
+    ],
 )
 def test_crl_that_is_about_something_else_does_not_count(pki: Pki, point: x509.IssuingDistributionPoint) -> None:
     with pytest.raises(RevocationUnknownError):
         check(pki, pki.seal().certificate, NOW, pki.crl(extensions=[(point, True)]))
+
+
+def test_crl_for_authorities_only_counts_for_an_authority(pki: Pki) -> None:
+    crl = pki.crl(pki.root, extensions=[(distribution_point(only_contains_ca_certs=True), True)])
+    RevocationData([crl]).check(pki.issuing.certificate, pki.root.certificate, NOW)
 
 
 def test_crl_for_users_only_counts_for_a_seal_and_not_for_an_authority(pki: Pki) -> None:
