@@ -26,12 +26,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from pyhanko_certvalidator.authority import CertTrustAnchor, TrustQualifiers, derive_quals_from_cert
 from pyhanko_certvalidator.context import ValidationContext
-from pyhanko_certvalidator.errors import (
-    DisallowedAlgorithmError,
-    ExpiredError,
-    NotYetValidError,
-    ValidationError,
-)
+from pyhanko_certvalidator.errors import ValidationError
 from pyhanko_certvalidator.path import ValidationPath
 from pyhanko_certvalidator.policy_decl import NO_REVOCATION, CertRevTrustPolicy, PKIXValidationParams
 from pyhanko_certvalidator.validate import async_validate_path
@@ -347,8 +342,8 @@ class PathValidator:
             # With parameters of our own those of the anchor are added to them; without, an anchor that permits names of
             # one type would forbid those of all others.
             await async_validate_path(context, candidate, parameters=PKIXValidationParams())
-        except ValidationError as error:
-            raise _in_our_words(error, path) from error
+        except ValidationError as error:  # neither of time nor of strength: these were looked at before
+            raise PathNotFoundError(error.failure_msg) from error
         return self._judge_times(path, at)
 
     def _judge_times(self, path: tuple[x509.Certificate, ...], at: datetime) -> CertificatePath:
@@ -398,24 +393,6 @@ def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
         return result
     work.close()
     raise PathNotFoundError("validation wanted to wait for something outside, and nothing is fetched here")
-
-
-def _in_our_words(error: ValidationError, path: tuple[x509.Certificate, ...]) -> PathError:
-    if isinstance(error, ExpiredError):
-        expired = [each for each in path if each.not_valid_after_utc == error.expired_dt]
-        of_authority = path[0] not in expired
-        return CertificateExpiredError(
-            subject_text((*expired, path[0])[0]), error.expired_dt, of_authority=of_authority
-        )
-    if isinstance(error, NotYetValidError):
-        early = [each for each in path if each.not_valid_before_utc == error.valid_from]
-        of_authority = path[0] not in early
-        return CertificateNotYetValidError(
-            subject_text((*early, path[0])[0]), error.valid_from, of_authority=of_authority
-        )
-    if isinstance(error, DisallowedAlgorithmError):
-        return WeakKeyError(error.failure_msg)
-    return PathNotFoundError(error.failure_msg)
 
 
 def _check_cheaply(path: tuple[x509.Certificate, ...], at: datetime) -> None:
