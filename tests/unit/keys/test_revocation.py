@@ -49,6 +49,7 @@ def test_revoked_certificate_is_told_with_date_and_reason(pki: Pki, reason: x509
     with pytest.raises(CertificateRevokedError) as caught:
         check(pki, seal, NOW, crl)
     assert caught.value.revoked_at == NOW - 3 * DAY
+    assert (caught.value.on_hold, caught.value.was_on_hold) == (reason is HOLD, False)
     assert caught.value.reason == (reason.value if reason else "unspecified")
 
 
@@ -77,6 +78,7 @@ def test_revocation_casts_doubt_on_earlier_times_unless_its_reason_is_harmless(
         return
     with pytest.raises(CertificateRevokedError) as caught:
         data.check_undoubted(seal, [pki.issuing.certificate], NOW if reason is HOLD else NOW - 4 * DAY)
+    assert (caught.value.on_hold, caught.value.was_on_hold) == (reason is HOLD, False)
     assert caught.value.reason == (reason.value if reason else "unspecified")
 
 

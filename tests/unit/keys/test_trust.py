@@ -1,7 +1,9 @@
 import asyncio
+import os
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -28,7 +30,7 @@ from keys.errors import (
 )
 from keys.memory import MemoryKey
 from keys.revocation import MOMENT, RevocationData
-from keys.trust import MAX_INTERMEDIATES, CertificatePath, KeyPurpose, PathValidator, TrustAnchors
+from keys.trust import MAX_INTERMEDIATES, CertificatePath, KeyPurpose, PathValidator, TrustAnchors, read_regular_file
 from tests.support.pki import DAY, ISSUING, NOW, SEALING, YEAR, Pki, key_usage, pem, private_key, revoked_entry
 
 
@@ -141,6 +143,36 @@ def test_weak_anchor_is_refused() -> None:
     pki = Pki("RSA-1024")
     with pytest.raises(WeakKeyError, match="Test root"):
         validate(pki, pki.certificate("Strong", issuer=pki.root, key=private_key("P-256")))
+
+
+def test_how_an_anchor_signed_itself_is_of_no_interest(pki: Pki) -> None:
+    old = pki.certificate(
+        "Old anchor",
+        issuer=None,
+        usage=ISSUING,
+        constraints=x509.BasicConstraints(ca=True, path_length=None),
+        signing_hash=SHA1(),  # noqa: S303
+    )
+    validator = PathValidator(TrustAnchors([old.certificate]), RevocationData([pki.crl(old)]))
+    assert len(validate(pki, pki.certificate("Below it", issuer=old), validator=validator).certificates) == 2
+
+
+def test_anchor_that_seals_itself_with_a_weak_key_is_refused(pki: Pki) -> None:
+    lone = pki.certificate("Lone and weak", issuer=None, key=private_key("RSA-1024"))
+    with pytest.raises(WeakKeyError):
+        validate(pki, lone, validator=PathValidator(TrustAnchors([lone.certificate]), RevocationData()))
+
+
+def test_authority_whose_certificate_is_signed_with_a_weak_algorithm_is_told_as_such(pki: Pki) -> None:
+    weak = pki.certificate(
+        "Weakly signed CA",
+        issuer=pki.root,
+        usage=ISSUING,
+        constraints=x509.BasicConstraints(ca=True, path_length=None),
+        signing_hash=SHA1(),  # noqa: S303
+    )
+    with pytest.raises(WeakKeyError, match="Weakly signed CA"):
+        validate(pki, pki.certificate("Below a weakly signed CA", issuer=weak))
 
 
 def test_path_longer_than_an_authority_allows_is_refused(pki: Pki) -> None:
@@ -481,8 +513,21 @@ def test_memory_of_paths_is_bounded(pki: Pki) -> None:
     )
     seals = [pki.seal(key=private_key("P-256", 1)) for _ in range(4)]
     paths = [validate(pki, seal, validator=validator) for seal in seals]
+    assert list(validator._cache[KeyPurpose.SEAL]) == [seal.certificate for seal in seals[2:]]
     assert validate(pki, seals[3], validator=validator) is paths[3]
     assert validate(pki, seals[0], validator=validator) is not paths[0]
+
+
+def test_path_found_anew_takes_no_others_place_in_the_memory(pki: Pki) -> None:
+    validator = PathValidator(
+        pki.anchors(), RevocationData(pki.crls()), intermediates=[pki.issuing.certificate], cache_size=2
+    )
+    first, second = pki.seal(), pki.seal()
+    known = validate(pki, first, validator=validator)
+    validate(pki, second, validator=validator)
+    validator._cache[KeyPurpose.SEAL][second.certificate] = replace(known, valid_until=NOW - DAY)
+    validate(pki, second, validator=validator)
+    assert validate(pki, first, validator=validator) is known
 
 
 def test_remembered_path_costs_microseconds(pki: Pki) -> None:
@@ -732,7 +777,7 @@ def test_anchors_are_read_from_a_folder_and_other_files_passed_over(tmp_path: Pa
 
 @pytest.mark.parametrize("folder", ["", "absent"])
 def test_folder_without_anchors_is_loud(tmp_path: Path, folder: str) -> None:
-    with pytest.raises(NoTrustAnchorsError):
+    with pytest.raises(NoTrustAnchorsError, match=str(tmp_path / folder)):
         TrustAnchors.from_folder(tmp_path / folder)
 
 
@@ -748,6 +793,25 @@ def test_damaged_anchor_is_named_and_not_passed_over(tmp_path: Path, pki: Pki) -
     (tmp_path / "b.crt").write_bytes(b"damaged")
     with pytest.raises(CertificateFormatError, match=r"b\.crt"):
         TrustAnchors.from_folder(tmp_path)
+
+
+def test_file_that_is_excepted_is_no_anchor(tmp_path: Path, pki: Pki) -> None:
+    (tmp_path / "a.pem").write_bytes(pem([pki.root.certificate]))
+    (tmp_path / "b.pem").write_bytes(pem([pki.issuing.certificate]))
+    assert TrustAnchors.from_folder(tmp_path, but="b.pem").certificates == (pki.root.certificate,)
+
+
+def test_only_a_regular_file_is_read_as_an_anchor(tmp_path: Path, pki: Pki) -> None:
+    os.mkfifo(tmp_path / "a.pem")
+    (tmp_path / "b").mkdir()
+    open_files = len(list(Path("/proc/self/fd").iterdir()))
+    for path in (tmp_path / "a.pem", tmp_path / "b", Path("/dev/null")):
+        with pytest.raises(CertificateFormatError, match="no regular file"):
+            read_regular_file(path)
+    assert len(list(Path("/proc/self/fd").iterdir())) <= open_files
+    (tmp_path / "root").write_bytes(pem([pki.root.certificate]))
+    (tmp_path / "link").symlink_to("root")
+    assert read_regular_file(tmp_path / "link", 5) == b"-----"
 
 
 def test_bundle_is_read(pki: Pki) -> None:

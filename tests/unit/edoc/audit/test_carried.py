@@ -151,6 +151,8 @@ def test_what_was_read_is_not_parsed_again(pki: Pki, monkeypatch: pytest.MonkeyP
 
 def test_a_large_file_is_refused_before_it_is_read(pki: Pki) -> None:
     der = ders(certificates(pki, 1))[0]
+    just_enough = replace(CERTIFICATE_LIMITS, file_bytes=len(der), bytes_together=len(der))
+    assert ders(carried_certificates(members(layout.CERTIFICATES, [der]), just_enough).found) == [der]
     large = carried_certificates(members(layout.CERTIFICATES, [der]), replace(CERTIFICATE_LIMITS, file_bytes=100))
     assert told(large)[0][1] == f"it cannot be used: it has {len(der)} bytes, more than 100"
 

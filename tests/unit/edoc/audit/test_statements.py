@@ -15,12 +15,15 @@ from edoc.audit.bundle import MAX_SMALL_BYTES
 from edoc.audit.files import verify_file
 from edoc.audit.model import AuditReport, AuditTime, AuditTrust, CheckName, Outcome
 from edoc.audit.singles import UNCONFIRMED_AGENCY, UNLISTED_AGENCY, UNNAMED_AGENCY
+from edoc.audit.statements import Parties, ReadEvidence, check_status
 from edoc.directory.loader import read_agency_list
 from edoc.evidence.codec import parse_evidence, read_evidence
+from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
 from edoc.export import layout
 from edoc.sealing import seal_message
 from keys.certificates import CertificateRole
+from signing.asice import open_container
 from signing.xml import MemorySource
 from tests.support.pki import DAY, NOW, role_policy
 from tests.support.services import (
@@ -191,6 +194,42 @@ def test_a_lone_receipt_from_after_the_audit_states_nothing_yet(small: SmallExch
     assert (wrong(report), report.facts) == ({(TIME, UNDECIDED)}, ())
 
 
+@pytest.mark.parametrize(
+    ("retell", "reason"),
+    [
+        (fewer_recipients, f"it leaves out {OTHER_WARD}, to whom the sealed message is addressed"),
+        (a_recipient_more, f"it names {HOME_AFFAIRS}, to whom the sealed message is not addressed"),
+    ],
+)
+def test_of_the_recipients_those_left_out_or_added_are_told(
+    small: SmallExchange, files: Files, retell: Retell, reason: str
+) -> None:
+    report = small.audit(retold(files, small, retell))
+    assert reason in {each.reason for each in report.checks if each.name is RECIPIENTS and each.outcome is BAD}
+
+
+def test_an_acceptance_that_nobody_proves_says_nothing_against_the_sender_of_the_rest(
+    small: SmallExchange, files: Files
+) -> None:
+    name = name_of(files, f"{layout.EVIDENCE}{DOCUMENT}")
+    evidence, _, _ = read_evidence(parse_evidence(files[name]))
+    files[name] = EvidenceIssuer(Party("H29", "x"), small.seals[OFFICE]).seal(evidence).body
+    report = small.audit(packed(files, small))
+    assert (CheckName.EVIDENCE_SEAL, BAD) in wrong(report)
+    assert (SENDER, BAD) not in wrong(report)
+
+
+def test_a_status_that_names_no_addressee_contradicts_nobody(small: SmallExchange, files: Files) -> None:
+    about = status("03", letter())
+    silent = replace(about, response_for=replace(about.response_for, organ_id=None))
+    name = name_of(files, "005-")
+    evidence, _, _ = read_evidence(parse_evidence(files[name]))
+    with open_container(packed(files, small)) as container:
+        each = ReadEvidence(container.member(name), evidence, "", proven=True)
+        checks = list(check_status(each, silent, Parties(None, None, AgencyCodes())))
+    assert [(check.name, check.outcome) for check in checks] == [(SENDER, Outcome.GOOD)]
+
+
 def told_again(files: Files, small: SmallExchange, part: str, **changes: object) -> bytes:
     """The export with one more piece, like another but for its identifier."""
     name = name_of(files, part)
@@ -221,6 +260,13 @@ def test_a_handover_of_the_document_is_not_about_a_status(small: SmallExchange, 
     (check,) = (each for each in report.checks if each.outcome is BAD)
     assert HANDOVER in check.subject
     assert check.reason.startswith("it is about a message with the digest")
+
+
+def test_on_a_consignment_nothing_of_the_document_follows_but_handovers(small: SmallExchange, files: Files) -> None:
+    report = small.audit(retold(files, small, telling(HANDOVER, type=EvidenceType.SUBMISSION_REJECTION)))
+    told = {each.subject: each.reason for each in report.checks if each.name is LINK and each.outcome is BAD}
+    (rejection,) = (each for each in told if "SubmissionRejection" in each)
+    assert told[rejection].endswith("cannot stand before it")
 
 
 @pytest.mark.parametrize("part", [f"{layout.STATUS}002", HANDOVER])
