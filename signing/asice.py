@@ -206,18 +206,24 @@ def _check_files(files: Sequence[ContainerFile]) -> None:
     _check_distinct([file.name for file in files])
 
 
-def _check_distinct(names: Sequence[str]) -> None:
+def _check_distinct(files: Sequence[str], folders: Sequence[str] = ()) -> None:
     """No two names may become one file on a system that ignores case or composes accents, nor a file a folder."""
+    seen = _each_once(files)
+    _each_once(folders)
+    for folded in (*seen, *(_folded(f"{folder}/x") for folder in folders)):
+        for folder in _folders(folded):
+            if folder in seen:
+                raise ContainerError(f"the name {folder!r} is both a file and a folder")
+
+
+def _each_once(names: Sequence[str]) -> set[str]:
     seen: set[str] = set()
     for name in names:
         folded = _folded(name)
         if folded in seen:
             raise ContainerError(f"the name {name!r} is there twice")
         seen.add(folded)
-    for folded in seen:
-        for folder in _folders(folded):
-            if folder in seen:
-                raise ContainerError(f"the name {folder!r} is both a file and a folder")
+    return seen
 
 
 def _folders(name: str) -> Iterator[str]:
@@ -341,14 +347,16 @@ class Container:
 
     def __init__(self, archive: ByteSource, limits: ContainerLimits) -> None:
         self._resources = ExitStack()
-        entries = [entry for entry in read_entries(archive, limits.zip) if not _is_folder(entry)]
+        folders, entries = _told_apart(read_entries(archive, limits.zip))
         _check_mimetype(archive, entries)
-        _check_distinct([entry.name for entry in entries])
+        _check_distinct([entry.name for entry in entries], [folder.name.removesuffix("/") for folder in folders])
         members = [Member(archive, entry, self._resources) for entry in entries[1:]]
         self.members = tuple(member for member in members if not _in_meta_inf(member.name))
         """The files, in their order, without ``mimetype`` and those in META-INF."""
         self._max_signatures = limits.max_signatures
         self._signature_limits = _raised(limits.signatures, len(self.members))
+        for entry in (*folders, *(each for each in entries if _in_meta_inf(each.name))):
+            _read_through(archive, entry)  # of the others the seal's digests tell, once they are verified
         self._signature_members = [member for member in members if _SIGNATURES_PATTERN.fullmatch(member.name)]
 
     def __enter__(self) -> Self:
@@ -418,7 +426,7 @@ class Container:
 
 
 def open_container(archive: Path | bytes | ByteSource, limits: ContainerLimits | None = None) -> Container:
-    """Open a container from a stranger and check its form, names and limits; no member is unpacked for it.
+    """Open a container from a stranger and check its form, names and limits; read are only the members in META-INF.
 
     Raises:
         ContainerError: it is no ASiC-E container, passes the limits, or means different things to different readers.
@@ -442,13 +450,25 @@ def _raised(limits: XmlLimits, files: int) -> XmlLimits:
     )
 
 
-def _is_folder(entry: ZipEntry) -> bool:
-    """Whether the entry is a mere folder; checks its name either way."""
-    is_folder = entry.name.endswith("/")
-    check_name(entry.name.removesuffix("/"))
-    if is_folder and entry.size:
-        raise ContainerError(f"the folder {entry.name!r} has content")
-    return is_folder
+def _told_apart(entries: Sequence[ZipEntry]) -> tuple[list[ZipEntry], list[ZipEntry]]:
+    """The entries that are mere folders, and the files; checks the names of both."""
+    folders: list[ZipEntry] = []
+    files: list[ZipEntry] = []
+    for entry in entries:
+        check_name(entry.name.removesuffix("/"))
+        if not entry.name.endswith("/"):
+            files.append(entry)
+            continue
+        if entry.size:
+            raise ContainerError(f"the folder {entry.name!r} has content")
+        folders.append(entry)
+    return folders, files
+
+
+def _read_through(archive: ByteSource, entry: ZipEntry) -> None:
+    """Make sure that the bytes of an entry are what its headers say: readers that go by them find no other there."""
+    for _ in entry_chunks(archive, entry):
+        pass
 
 
 def _check_mimetype(archive: ByteSource, entries: Sequence[ZipEntry]) -> None:

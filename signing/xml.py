@@ -20,6 +20,7 @@ import binascii
 import functools
 import hashlib
 import io
+import itertools
 import re
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
@@ -54,6 +55,7 @@ _XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
 _MARKER_LENGTH: Final = 32
 """A multiple of four: a marker is itself well-formed base64, so that a schema type still fits."""
 _PREFIX_LENGTH: Final = 16
+_PREFIX: Final = re.compile(rb"edocRun([0-9]{9})")
 
 
 class ByteSource(Protocol):
@@ -530,10 +532,10 @@ def _skeleton_too_large(limits: XmlLimits) -> XmlLimitError:
 
 
 def _unused_prefix(skeleton: bytes) -> str:
-    """A marker prefix that the document does not contain."""
-    number = 0
-    while (prefix := f"edocRun{number:09d}").encode() in skeleton:
-        number += 1
+    """A marker prefix that the document does not contain; found by going over it once."""
+    taken = {int(number) for number in _PREFIX.findall(skeleton)}
+    number = next(each for each in itertools.count() if each not in taken)
+    prefix = f"edocRun{number:09d}"
     assert len(prefix) == _PREFIX_LENGTH, "a skeleton has fewer bytes than there are numbers"  # noqa: S101 - says why
     return prefix
 

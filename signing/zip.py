@@ -3,7 +3,8 @@
 The writer stores members uncompressed, since compressed bytes differ from one zlib to the next; it writes no times, no
 owners and no extra fields, and needs no seekable output. The reader takes stored and deflated members and refuses what
 readers of ZIP disagree about (APPNOTE 6.3.10): a central directory that differs from the local headers, members that
-overlap, data before the first one, encryption, names in no known encoding, ZIP64, links and devices.
+overlap, bytes that belong to none, encryption, names in no known encoding, ZIP64, links, devices and folders in
+disguise, comments in which another directory could lie.
 """
 
 from __future__ import annotations
@@ -30,6 +31,12 @@ DEFLATED: Final = 8
 _UTF8_FLAG: Final = 0x0800
 _ENCRYPTED_FLAGS: Final = 0x0001 | 0x0040 | 0x2000
 _DESCRIPTOR_FLAG: Final = 0x0008
+_KNOWN_FLAGS: Final = _UTF8_FLAG | _ENCRYPTED_FLAGS | _DESCRIPTOR_FLAG | 0x0006
+"""Those, and how hard the compressor tried."""
+_ZIP64_LOCATOR: Final = struct.Struct("<4sIQI")
+_ZIP64_LOCATOR_MAGIC: Final = b"PK\x06\x07"
+_DOS_FOLDER: Final = 0x10
+_DOS_VOLUME: Final = 0x08
 _DESCRIPTOR: Final = struct.Struct("<3I")
 _DESCRIPTOR_MAGIC: Final = b"PK\x07\x08"
 _EXTRA: Final = struct.Struct("<2H")
@@ -153,7 +160,7 @@ def read_entries(source: ByteSource, limits: ZipLimits) -> tuple[ZipEntry, ...]:
         raise ContainerLimitError(f"the container has {count} members, more than {limits.max_entries}")
     if directory_start + directory_size != end:
         raise ContainerError("the container has bytes before its first member or after its directory")
-    # Of nothing else is the memory for the directory bounded before it is read; comments may fill it.
+    # Of nothing else is the memory for the directory bounded before it is read; extra fields may fill it.
     if directory_size > count * (_CENTRAL.size + limits.max_name_bytes + 1024):
         raise ContainerError("the container's directory is longer than its members explain")
     directory = source.read(directory_start, end)
@@ -175,6 +182,10 @@ def _read_end(source: ByteSource) -> tuple[int, int, int, int]:
     _, disk, first_disk, here, count, size, start, comment = _END.unpack_from(tail, at)
     if at + _END.size + comment != len(tail):
         raise ContainerError("the container goes on after its end")
+    if not all(0x20 <= each < 0x7F for each in tail[at + _END.size :]):  # noqa: PLR2004 - printable ASCII
+        raise ContainerError("the container's comment is more than plain text: it could hold another directory")
+    if tail[max(0, at - _ZIP64_LOCATOR.size) : at].startswith(_ZIP64_LOCATOR_MAGIC):
+        raise ContainerError("the container uses ZIP64: other readers could find another directory there")
     if disk or first_disk or here != count:
         raise ContainerError("the container is split over several files")
     if count == _MAX_UINT16 or _MAX_UINT32 in (size, start):
@@ -204,7 +215,9 @@ def _read_central(source: ByteSource, directory: bytes, at: int, limits: ZipLimi
     if name_size > limits.max_name_bytes:
         raise ContainerError(f"a member's name has {name_size} bytes, more than {limits.max_name_bytes}")
     name = _decode_name(encoded, flags)
-    _check_type(name, attributes >> 16)
+    if comment_size:
+        raise ContainerError(f"{name} has a comment, in which something else could lie")
+    _check_type(name, attributes)
     _check_sizes(name, flags, method, compressed, size, limits)
     described = (flags, method, crc, compressed, size)
     extra_start = name_start + name_size
@@ -212,7 +225,7 @@ def _read_central(source: ByteSource, directory: bytes, at: int, limits: ZipLimi
     data_start, has_extra = _read_local(source, start, encoded, name, described)
     has_descriptor = bool(flags & _DESCRIPTOR_FLAG)
     entry = ZipEntry(name, method, crc, size, compressed, start, data_start, has_extra, has_descriptor)
-    return entry, extra_start + extra_size + comment_size
+    return entry, extra_start + extra_size
 
 
 def _decode_name(encoded: bytes, flags: int) -> str:
@@ -222,14 +235,17 @@ def _decode_name(encoded: bytes, flags: int) -> str:
         raise ContainerError(f"a member's name {encoded!r} is in no known encoding: mark it as UTF-8") from error
 
 
-def _check_type(name: str, mode: int) -> None:
-    """By the mode that Unix keeps in the external attributes (APPNOTE 4.4.15), whatever system made the archive.
+def _check_type(name: str, attributes: int) -> None:
+    """By the external attributes (APPNOTE 4.4.15), whatever system made the archive: DOS keeps its own in the lowest
+    byte, Unix the mode in the upper half.
 
-    Info-ZIP writes a symbolic link where the mode says so, and whoever opens that member opens a file elsewhere.
+    Info-ZIP writes a symbolic link where the mode says so, and whoever opens that member opens a file elsewhere; others
+    make a folder where either says so, and drop the content.
     """
-    kind = stat.S_IFMT(mode)
-    is_folder = kind == stat.S_IFDIR and name.endswith("/")
-    if kind in (0, stat.S_IFREG) or is_folder:
+    kind, is_folder = stat.S_IFMT(attributes >> 16), name.endswith("/")
+    if attributes & _DOS_VOLUME or (attributes & _DOS_FOLDER and not is_folder):
+        raise ContainerError(f"{name} is no file to DOS: a container holds files alone, with their own content")
+    if kind in (0, stat.S_IFREG) or (kind == stat.S_IFDIR and is_folder):
         return
     what = _FILE_TYPES.get(kind, "something else than a file")
     raise ContainerError(f"{name} is {what} to Unix: a container holds files alone, with their own content")
@@ -238,6 +254,10 @@ def _check_type(name: str, mode: int) -> None:
 def _check_sizes(name: str, flags: int, method: int, compressed: int, size: int, limits: ZipLimits) -> None:
     if flags & _ENCRYPTED_FLAGS:
         raise ContainerError(f"{name} is encrypted")
+    if flags & ~_KNOWN_FLAGS:
+        raise ContainerError(f"{name} is marked (0x{flags:04x}) as what readers of today do not know")
+    if method == STORED and flags & _DESCRIPTOR_FLAG:
+        raise ContainerError(f"{name} is stored without its size before it, so that its end is a guess")
     if method not in (STORED, DEFLATED):
         raise ContainerError(f"{name} is compressed by method {method}: only stored and deflated are read")
     if method == STORED and compressed != size:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import time
 import tracemalloc
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -415,3 +416,10 @@ class TestCanonicalForms:
         root = parse(b"<a>Fin<!-- -->ance</a>", XmlLimits()).root
         assert root.text == "Finance"
         assert canonicalize(root, EXCLUSIVE) == b"<a>Finance</a>"
+
+
+def test_texts_like_markers_are_gone_over_once() -> None:
+    data = "<a>-" + "".join(f"edocRun{number:09d}" for number in range(60_000)) + "</a>"
+    began = time.process_time()
+    parse(data.encode(), XmlLimits())
+    assert time.process_time() - began < 0.5
