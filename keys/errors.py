@@ -40,9 +40,13 @@ class PathNotFoundError(PathError):
 class CertificateExpiredError(PathError):
     """A certificate of the path had expired at the time of interest: the signer's, or that of an authority above."""
 
-    def __init__(self, subject: str, not_after: datetime, *, of_authority: bool = False) -> None:
+    def __init__(
+        self, subject: str, not_after: datetime, *, of_authority: bool = False, of_anchor: bool = False
+    ) -> None:
         super().__init__(f"certificate of {subject} expired at {not_after.isoformat()}")
         self.subject, self.not_after, self.of_authority = subject, not_after, of_authority
+        self.of_anchor = of_anchor
+        """That of the authority that is trusted by itself: then it is the reader's trust that has expired."""
 
 
 class CertificateNotYetValidError(PathError):

@@ -348,7 +348,7 @@ class PathValidator:
 
     def _judge_times(self, path: tuple[x509.Certificate, ...], at: datetime) -> CertificatePath:
         """Validity of the anchor, which RFC 5280 leaves to us, and revocation of all below it, from the top."""
-        _check_validity(path[-1], at, of_authority=len(path) > 1)
+        _check_validity(path[-1], at, of_authority=len(path) > 1, of_anchor=True)
         findings: list[NotRevoked] = []
         starts = [certificate.not_valid_before_utc for certificate in path]
         ends = [certificate.not_valid_after_utc for certificate in path]
@@ -403,7 +403,8 @@ def _check_cheaply(path: tuple[x509.Certificate, ...], at: datetime) -> None:
     check_anchor(path[-1])
     check_issuers(path)
     for certificate in path:  # the signer's own first: its end tells more than that of an authority above
-        _check_validity(certificate, at, of_authority=certificate is not path[0])
+        is_anchor = certificate is path[-1]
+        _check_validity(certificate, at, of_authority=certificate is not path[0], of_anchor=is_anchor)
 
 
 def _constraints_of(anchor: asn1_x509.Certificate) -> PKIXValidationParams:
@@ -428,12 +429,12 @@ def _constraints_of(anchor: asn1_x509.Certificate) -> PKIXValidationParams:
     )
 
 
-def _check_validity(certificate: x509.Certificate, at: datetime, *, of_authority: bool) -> None:
+def _check_validity(certificate: x509.Certificate, at: datetime, *, of_authority: bool, of_anchor: bool) -> None:
     subject, start, end = subject_text(certificate), certificate.not_valid_before_utc, certificate.not_valid_after_utc
     if at < start:
         raise CertificateNotYetValidError(subject, start, of_authority=of_authority)
     if at > end:
-        raise CertificateExpiredError(subject, end, of_authority=of_authority)
+        raise CertificateExpiredError(subject, end, of_authority=of_authority, of_anchor=of_anchor)
 
 
 def _to_asn1(certificate: x509.Certificate) -> asn1_x509.Certificate:

@@ -353,6 +353,14 @@ class Container:
         members = [Member(archive, entry, self._resources) for entry in entries[1:]]
         self.members = tuple(member for member in members if not _in_meta_inf(member.name))
         """The files, in their order, without ``mimetype`` and those in META-INF."""
+        self.strangers = tuple(
+            entry.name
+            for entry in entries
+            if _in_meta_inf(entry.name)
+            and entry.name != _MANIFEST_NAME
+            and not _SIGNATURES_PATTERN.fullmatch(entry.name)
+        )
+        """Files in META-INF that are neither the manifest nor signatures of the kind that is read here."""
         self._max_signatures = limits.max_signatures
         self._signature_limits = _raised(limits.signatures, len(self.members))
         for entry in (*folders, *(each for each in entries if _in_meta_inf(each.name))):

@@ -190,6 +190,10 @@ REMEDIES_BY_RULE: Final = {
         "ai giữ khóa cũng có thể ghi thời điểm tùy ý: không tin, trừ khi có chứng cứ khác cho thấy tệp đã có trước khi"
         " chứng thư số bị thu hồi; khi đó kiểm tra lại bằng --at vào lúc trước đó"
     ),
+    "path.anchor_expired": (
+        "nếu tổ chức cấp có chứng thư gốc mới, thêm vào những gì bạn tin; hoặc kiểm tra lại bằng --at vào lúc chứng thư"
+        " gốc cũ còn hiệu lực, nếu chứng minh được chữ ký đã có từ lúc ấy; nếu không thì không tin"
+    ),
     "path.authority_validity": (
         "kiểm tra lại bằng --at vào lúc tổ chức cấp còn hiệu lực, nếu chứng minh được chữ ký đã có từ lúc ấy;"
         " nếu không thì không tin"

@@ -20,6 +20,7 @@ from api.cli.authority import (
 from api.cli.errors import usage_error
 from api.cli.language import Text
 from api.trust import TRUST_LIST
+from edoc.archive.sweep import may_be_sealed
 from edoc.database import migrate
 from keys.authority import KeyAlgorithm
 from keys.memory import MemoryKey
@@ -80,10 +81,13 @@ def _check_whole(settings: Settings) -> None:
     """An archive whose database is away must not get an empty one beside it.
 
     Raises:
-        CliError: the archive holds objects, and the database has no tables, or is not there.
+        CliError: the archive holds sealed objects, and the database has no tables, or is not there.
         DatabaseError, ArchiveError: one of them cannot be opened.
     """
-    if _has_tables(settings) or next(iter(open_archive(settings).list()), None) is None:
+    if _has_tables(settings):
+        return
+    store = open_archive(settings)
+    if not any(may_be_sealed(store, each) for each in store.list()):  # a probe of the doctor's may lie there
         return
     what = Text(
         "kho lưu trữ đã có dữ liệu nhưng thiếu cơ sở dữ liệu, hoặc cơ sở dữ liệu trống",

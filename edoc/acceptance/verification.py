@@ -21,7 +21,7 @@ from edoc.vietnam import vietnam_date
 from keys.certificates import fingerprint
 from keys.trust import PathValidator
 from signing.report import SubIndication, ValidationReport
-from signing.xades.verifier import AUTHORITY_VALIDITY, ON_HOLD, SignaturePresence, classify, verify_all
+from signing.xades.verifier import ANCHOR_EXPIRED, ON_HOLD, SignaturePresence, classify, verify_all
 from signing.xml import ParsedXml
 
 
@@ -184,13 +184,13 @@ def check_status_rules(message: StatusMessage) -> None:
 
 
 def _may_be_judged_later(report: ValidationReport) -> bool:
-    """Whether it is for the exchange to mend: a fresher CRL will decide it, or an authority in its trust has expired.
+    """Whether it is for the exchange to mend: a fresher CRL will decide it, or one of its trust anchors has expired.
 
     The last is its own fault and not the sender's, whose certificate is valid. A certificate on hold may not be used,
     whatever becomes of it.
     """
     rules = {finding.rule for finding in report.findings}
-    if AUTHORITY_VALIDITY in rules:
+    if ANCHOR_EXPIRED in rules:
         return True
     return report.sub_indication is SubIndication.TRY_LATER and ON_HOLD not in rules
 

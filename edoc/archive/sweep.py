@@ -11,25 +11,29 @@ put in the place of another. The same holds for a file that was stored within a 
 have come with it. All of that is counted, for the operator to look into (docs/operation.md); crashes seldom leave any,
 since the sender's retry uses it. A file that came alone is missed by nobody: the message would carry it again.
 
+Of what is kept a sweep remembers eight bytes each, of the files that it may remove no more than some thousands at once:
+the next sweep goes on.
+
 The sweep may run at any time, in several processes, and be stopped anywhere: the next one goes on.
 """
 
 from __future__ import annotations
 
 import itertools
+from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
 from edoc.archive.objects import ObjectStat, ObjectStore
-from edoc.errors import ArchiveError, ObjectNotFoundError, RetentionError
+from edoc.errors import ObjectNotFoundError, RetentionError
 
 BATCH: Final = 500
 """Objects asked about at once."""
-MOST_UNREFERENCED: Final = 100_000
-"""More of them cannot have been left by crashes."""
+MOST_FILES: Final = 50_000
+"""Files that one sweep looks into; more are left to the next."""
 HEAD_BYTES: Final = 4096
 """What is read of an object to see whether it may be XML."""
 SHORTEST_GRACE: Final = timedelta(hours=2)
@@ -64,44 +68,53 @@ def sweep(store: ObjectStore, references: ReferenceCheck, now: datetime, grace: 
 
     Raises:
         ValueError: the grace period is shorter than :data:`SHORTEST_GRACE`, so that live work could be removed.
-        ArchiveError: the object store fails; or nothing refers to so many objects that the database cannot be the one
-            of this archive, and everything stays.
+        ArchiveError: the object store fails.
     """
     if grace < SHORTEST_GRACE:
         raise ValueError(f"a grace period of {grace} could remove what is being accepted; at least {SHORTEST_GRACE}")
-    examined, unreferenced = _unreferenced(store, references, now - grace)
-    sealed = sorted(each.stored_at for each in unreferenced if _may_be_sealed(store, each))
-    alone = [each for each in unreferenced if not _came_with_one_of(sealed, each, grace)]
+    found = _Unreferenced()
+    for batch in _batches(store.list()):
+        found.examined += len(batch)
+        old = [each for each in batch if each.stored_at + grace <= now]
+        referenced = references([each.sha256 for each in old]) if old else frozenset()
+        for each in old:
+            if each.sha256 not in referenced:
+                found.add(store, each)
+    sealed = sorted(found.sealed)
+    alone = [each for each in found.files if not _came_with_one_of(sealed, each, grace)]
     removed = [_remove(store, each.sha256, now, grace) for each in alone]
     return SweepReport(
-        examined=examined,
+        examined=found.examined,
         deleted=removed.count(True),
         retained=removed.count(False),
-        kept=len(unreferenced) - len(alone),
+        kept=len(sealed) + len(found.files) - len(alone),
         staged=store.discard_stale(now - grace),
     )
 
 
-def _unreferenced(
-    store: ObjectStore, references: ReferenceCheck, before: datetime
-) -> tuple[int, tuple[ObjectStat, ...]]:
-    """How many objects there are, and those of them that nothing refers to and that were stored before then."""
-    examined, found = 0, []
-    for batch in _batches(store.list()):
-        examined += len(batch)
-        old = [each for each in batch if each.stored_at <= before]
-        referenced = references([each.sha256 for each in old]) if old else frozenset()
-        found += [each for each in old if each.sha256 not in referenced]
-        if len(found) > MOST_UNREFERENCED:
-            raise ArchiveError(
-                f"no row refers to more than {MOST_UNREFERENCED} objects of the archive: the database is not the one"
-                " that belongs to it, so that nothing is removed"
-            )
-    return examined, tuple(found)
+@dataclass
+class _Unreferenced:
+    """What no row refers to."""
+
+    examined: int = 0
+    sealed: array[float] = field(default_factory=lambda: array("d"))
+    """When the messages and pieces of evidence, or what may be such, were stored."""
+    files: list[ObjectStat] = field(default_factory=list)
+
+    def add(self, store: ObjectStore, stat: ObjectStat) -> None:
+        """Look into an object."""
+        if may_be_sealed(store, stat):
+            self.sealed.append(stat.stored_at.timestamp())
+        elif len(self.files) < MOST_FILES:
+            self.files.append(stat)
 
 
-def _may_be_sealed(store: ObjectStore, stat: ObjectStat) -> bool:
-    """Whether an object can be a message or evidence: whether it begins as XML does, in any encoding."""
+def may_be_sealed(store: ObjectStore, stat: ObjectStat) -> bool:
+    """Whether an object can be a message or evidence: whether it begins as XML does, in any encoding.
+
+    Raises:
+        ArchiveError: the object store fails.
+    """
     try:
         with store.open(stat.sha256, length=HEAD_BYTES) as stream:
             head = stream.read(HEAD_BYTES)
@@ -111,13 +124,13 @@ def _may_be_sealed(store: ObjectStore, stat: ObjectStat) -> bool:
     return began.startswith(b"<") or (not began and stat.size > HEAD_BYTES)
 
 
-def _came_with_one_of(sealed: Sequence[datetime], stat: ObjectStat, grace: timedelta) -> bool:
+def _came_with_one_of(sealed: Sequence[float], stat: ObjectStat, grace: timedelta) -> bool:
     """Whether one of the messages (or what may be one) was stored about when an object was, or is that object itself.
 
     Before or after: of a large message the time is that of its arrival, before its files were taken out of it.
     """
-    first = bisect_left(sealed, stat.stored_at - grace)
-    return first < len(sealed) and sealed[first] <= stat.stored_at + grace
+    first = bisect_left(sealed, (stat.stored_at - grace).timestamp())
+    return first < len(sealed) and sealed[first] <= (stat.stored_at + grace).timestamp()
 
 
 def _remove(store: ObjectStore, sha256: str, now: datetime, grace: timedelta) -> bool:

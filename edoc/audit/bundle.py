@@ -402,7 +402,7 @@ class BundleAudit:
 
     def _check_members(self) -> None:
         folders = (layout.ATTACHMENTS, layout.EVIDENCE, layout.STATUS, layout.CERTIFICATES, layout.CRLS)
-        strangers = [
+        strangers = [*self._container.strangers] + [
             member.name
             for member in self._container.members
             if member.name not in (layout.MESSAGE, layout.README) and not member.name.startswith(folders)

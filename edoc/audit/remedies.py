@@ -120,6 +120,10 @@ BY_RULE: Final[Mapping[str, str]] = {
         "whoever has the key can write any time: do not rely on it, unless you can prove by something else that it was"
         " there before the revocation; then judge it as of a time before the revocation"
     ),
+    "path.anchor_expired": (
+        "add the authority's present certificate to what you trust, if it has one; or judge the file as of a time at"
+        " which the old one was valid, if you can prove that the seal is from then; else do not rely on it"
+    ),
     "path.authority_validity": (
         "judge the file as of a time at which the authority was valid, if you can prove that the seal is from then;"
         " else do not rely on it"

@@ -14,9 +14,6 @@ After a fork the child calls :func:`after_fork` before it uses the engine; bette
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -31,12 +28,12 @@ from sqlalchemy.exc import ArgumentError
 
 from edoc.database.errors import (
     DatabaseError,
-    DatabaseUnavailableError,
     ForeignDatabaseError,
     RetryableError,
     UnsafeDatabaseError,
     wrap_errors,
 )
+from edoc.database.sqlite_files import SqliteFiles
 
 OLDEST_SQLITE: Final = (3, 51, 3)
 """The first release without the WAL-reset bug."""
@@ -47,8 +44,7 @@ VERSION_TABLE: Final = "alembic_version"
 """Where the migrations leave their mark: a database with tables and without it is not the exchange's."""
 POSTGRESQL_DRIVER: Final = "postgresql+psycopg"
 _READS: Final = "edoc_reads"
-_TURN: Final = "edoc_turn"
-_PUT_BACK: Final = "stop the exchange, put the right file back, and start it again"
+_FILES: Final = "edoc_files"
 
 T = TypeVar("T")
 
@@ -123,12 +119,12 @@ def write(engine: Engine) -> Iterator[Connection]:
         RetryableError: it met another transaction; nothing was written.
         DatabaseError: see :func:`~edoc.database.errors.wrap_errors`.
     """
-    turn: _Turn | None = engine.get_execution_options().get(_TURN)
-    with wrap_errors(), turn or contextlib.nullcontext(), engine.connect() as connection:
+    files: SqliteFiles | None = engine.get_execution_options().get(_FILES)
+    with wrap_errors(), files or contextlib.nullcontext(), engine.connect() as connection:
         with connection.begin():
             yield connection
-        if turn is not None:  # what went into a file that was taken away meanwhile is not called durable
-            _check_files(turn, connection)
+        if files is not None:  # what went into a file that was taken away meanwhile is not called durable
+            _check_files(files, connection)
 
 
 def check_file(engine: Engine) -> None:
@@ -140,9 +136,9 @@ def check_file(engine: Engine) -> None:
     Raises:
         UnsafeDatabaseError: one was moved away, deleted or replaced.
     """
-    turn: _Turn | None = engine.get_execution_options().get(_TURN)
-    if turn is not None:
-        turn.check_files()
+    files: SqliteFiles | None = engine.get_execution_options().get(_FILES)
+    if files is not None:
+        files.check()
 
 
 def retry(action: Callable[[], T], *, attempts: int = 5, sleep: Callable[[float], None] = time.sleep) -> T:
@@ -167,128 +163,9 @@ def after_fork(engine: Engine) -> None:
     """
     _abandoned.append(engine.pool)
     engine.dispose(close=False)
-    turn: _Turn | None = engine.get_execution_options().get(_TURN)
-    if turn is not None:
-        turn.forget()
-
-
-class _Turn:
-    """The queue of the writers of one SQLite file.
-
-    SQLite lets a writer that finds the file locked sleep and look again, which wastes up to a tenth of a second at
-    each turn and lets late ones overtake. Here a thread waits for a lock that wakes it: first among its process,
-    then, by a lock on a file beside the database, among processes. It is about speed only: who does not take part
-    (another program) is held off by SQLite itself.
-    """
-
-    def __init__(self, database: Path) -> None:
-        self._path = _beside(database, "-turn")
-        self._database = _OpenFile(database, "file")
-        self._log = _OpenFile(_beside(database, "-wal"), "log")
-        self._index = _OpenFile(_beside(database, "-shm"), "index of the log")
-        self._descriptor: int | None = None
-        self._lock = threading.Lock()
-        self._connections = 0
-        self._counting = threading.Lock()
-
-    def __enter__(self) -> None:
-        self._lock.acquire()
-        try:
-            if self._descriptor is None:
-                self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-        except OSError as error:
-            self._lock.release()
-            raise UnsafeDatabaseError(f"the folder of the database cannot be written: {error}") from error
-
-    def __exit__(self, *exc: object) -> None:
-        try:
-            if self._descriptor is not None:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-        finally:
-            self._lock.release()
-
-    def check_files(self) -> None:
-        """Make sure that the files at the paths of the database, its log and the log's index are those that are open.
-
-        SQLite goes on with a file that was moved away or deleted, and what it commits there is lost.
-
-        Raises:
-            UnsafeDatabaseError: one is another, or none.
-        """
-        for file in (self._database, self._log, self._index):
-            file.check()
-
-    def connected(self) -> None:
-        """A connection has opened the files. SQLite removes a log only when the last connection of all is closed."""
-        with self._counting:
-            self._connections += 1
-        self._database.remember()
-        self.remember_log()
-        self.check_files()
-
-    def remember_log(self) -> None:
-        """Log and index are open, if they are there: an empty database has none before it is first written."""
-        self._log.remember()
-        self._index.remember()
-
-    def closed(self) -> None:
-        """A connection was closed; where it was the last one of this process, the next may find another log."""
-        with self._counting:
-            self._connections -= 1
-            if self._connections == 0:
-                self._forget_log()
-
-    def forget(self) -> None:
-        """Open the file anew: a lock belongs to what was opened, and parent and child would hold it together."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
-        self._connections = 0
-        self._forget_log()
-
-    def _forget_log(self) -> None:
-        self._log.forget()
-        self._index.forget()
-
-
-class _OpenFile:
-    """Which file of the database is open, to be found at its path for as long as it is."""
-
-    def __init__(self, path: Path, what: str) -> None:
-        self._path, self._what = path, what
-        self._opened: tuple[int, int] | None = None
-
-    def remember(self) -> None:
-        """It has just been opened; the first time counts."""
-        if self._opened is None:
-            with contextlib.suppress(OSError):
-                self._opened = self._identity()
-
-    def forget(self) -> None:
-        """It is open no more."""
-        self._opened = None
-
-    def check(self) -> None:
-        """Raise UnsafeDatabaseError where what is open is not at the path."""
-        if self._opened is None:
-            return
-        try:
-            found = self._identity()
-        except OSError as error:
-            raise UnsafeDatabaseError(f"the {self._what} of the database is gone: {error}; {_PUT_BACK}") from error
-        if found != self._opened:
-            raise UnsafeDatabaseError(
-                f"the {self._what} of the database was replaced while it was open: {self._path}; {_PUT_BACK}"
-            )
-
-    def _identity(self) -> tuple[int, int]:
-        there = os.stat(self._path)  # noqa: PTH116 - the hot path
-        return there.st_dev, there.st_ino
-
-
-def _beside(database: Path, ending: str) -> Path:
-    return database.with_name(database.name + ending)
+    files: SqliteFiles | None = engine.get_execution_options().get(_FILES)
+    if files is not None:
+        files.forget()
 
 
 def _open_sqlite(
@@ -304,17 +181,20 @@ def _open_sqlite(
         raise DatabaseError("an SQLite database is a file: sqlite:///<path>")
     # The path as it is written, with `?` and `%` in it; and SQLite keeps the log beside what a link leads to.
     path = Path(written.partition(":///")[2]).resolve()
-    turn = _Turn(path)
-    _check_log(path)
-    if create:
-        _make_file(path)
-    _check_names(path)
+    files = SqliteFiles(path)
+    files.prepare(create=create)
     address = f"file:{quote(str(path))}?mode=rw"
-    _check_own(address, busy_timeout)
+    with files.connecting():
+        try:
+            _check_own(address, busy_timeout)
+        except ForeignDatabaseError:
+            files.leave_nothing()
+            raise
+    files.closed()
 
     def connect() -> DBAPIConnection:
-        turn.check_files()
-        made: DBAPIConnection = pysqlite3.connect(address, uri=True, timeout=busy_timeout, check_same_thread=False)
+        with files.connecting():
+            made: DBAPIConnection = pysqlite3.connect(address, uri=True, timeout=busy_timeout, check_same_thread=False)
         return made
 
     engine = create_engine(
@@ -326,37 +206,13 @@ def _open_sqlite(
         pool_use_lifo=True,  # the connection used last is the one whose caches are warm
         max_overflow=0,
         pool_timeout=pool_timeout,
-        execution_options={_TURN: turn},
+        execution_options={_FILES: files},
     )
     event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "connect", lambda *_: turn.connected())
-    event.listen(engine, "close", lambda *_: turn.closed())
+    event.listen(engine, "connect", lambda *_: files.connected())
+    event.listen(engine, "close", lambda *_: files.closed())
     event.listen(engine, "begin", _begin_sqlite)
     return engine
-
-
-def _make_file(path: Path) -> None:
-    try:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-    except OSError as error:
-        raise DatabaseUnavailableError(f"the file of the database cannot be made: {error}") from error
-
-
-def _check_names(path: Path) -> None:
-    """SQLite names the log after the name by which the file is opened: under two names it has two logs.
-
-    Raises:
-        UnsafeDatabaseError: the file is not there, or has several names (hard links).
-    """
-    try:
-        names = path.stat().st_nlink
-    except OSError as error:
-        raise UnsafeDatabaseError(f"the file of the database is gone: {error}; {_PUT_BACK}") from error
-    if names > 1:
-        raise UnsafeDatabaseError(
-            f"the file of the database {path} has {names} names (hard links), so that it could get two logs; leave it"
-            " one: find the others with find -samefile and remove them"
-        )
 
 
 def _check_own(address: str, busy_timeout: float) -> None:
@@ -389,21 +245,6 @@ def refuse_foreign(tables: Sequence[str]) -> None:
         )
 
 
-def _check_log(path: Path) -> None:
-    """A write-ahead log without its database, or beside an empty file: SQLite would throw it away.
-
-    Raises:
-        UnsafeDatabaseError: it holds what was committed last.
-    """
-    log = _beside(path, "-wal")
-    with contextlib.suppress(FileNotFoundError):
-        if log.stat().st_size and not (path.exists() and path.stat().st_size):
-            raise UnsafeDatabaseError(
-                f"the database {path} is gone or empty, but its log {log.name}, which holds what was committed last, is"
-                f" there; {_PUT_BACK}"
-            )
-
-
 def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
     connection.isolation_level = None  # the module would begin transactions of its own; _begin_sqlite does
     cursor = connection.cursor()
@@ -429,11 +270,11 @@ def _begin_sqlite(connection: Connection) -> None:
         driver.execute(f"PRAGMA query_only={int(reads)}")
         connection.info[_READS] = reads
     if not reads:
-        _check_files(options[_TURN], connection)
+        _check_files(options[_FILES], connection)
     driver.execute("BEGIN" if reads else "BEGIN IMMEDIATE")
 
 
-def _check_files(turn: _Turn, connection: Connection) -> None:
+def _check_files(files: SqliteFiles, connection: Connection) -> None:
     """Before and after a transaction that writes. What lies in a log that was taken away is first carried over into the
     database, as this connection still holds both: else it would be lost when the last one ends.
 
@@ -441,8 +282,8 @@ def _check_files(turn: _Turn, connection: Connection) -> None:
         UnsafeDatabaseError: as :func:`check_file`.
     """
     try:
-        turn.remember_log()
-        turn.check_files()
+        files.remember_log()
+        files.check()
     except UnsafeDatabaseError:
         driver: Any = connection.connection.dbapi_connection
         with contextlib.suppress(pysqlite3.Error):

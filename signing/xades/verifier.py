@@ -78,8 +78,8 @@ CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 MIN_RSA_BITS: Final = 2048
 MAX_RSA_BITS: Final = 8192
 """A verification costs about the square of the size; no authority issues larger keys."""
-AUTHORITY_VALIDITY: Final = "path.authority_validity"
-"""The rule of a certificate that is valid while its authority's own, by which it is judged, is not."""
+ANCHOR_EXPIRED: Final = "path.anchor_expired"
+"""The rule of a certificate that is valid, while the trust anchor by which it is judged is not any more."""
 ON_HOLD: Final = "path.on_hold"
 """The rule of a certificate on hold: the verdict may change, but not by waiting for a CRL (TRY_LATER, 5.2.6)."""
 
@@ -342,8 +342,11 @@ def _path_refusal(error: PathError, signature: ParsedSignature) -> VerificationE
     if isinstance(error, CertificateRevokedError):
         return _revocation_refusal(error, claimed)
     if isinstance(error, CertificateExpiredError | CertificateNotYetValidError) and error.of_authority:
+        if isinstance(error, CertificateExpiredError) and error.of_anchor:
+            remedy = "judge with the authority's present certificate, or as of when it was valid"
+            return ChainGeneralError(ANCHOR_EXPIRED, str(error), remedy)
         return ChainGeneralError(
-            AUTHORITY_VALIDITY, str(error), "judge with the authority's present certificate, or as of when it was valid"
+            "path.authority_validity", str(error), "sign with a certificate of an authority that is valid"
         )
     if isinstance(error, CertificateNotYetValidError):
         if _is_after(claimed, error.not_before):

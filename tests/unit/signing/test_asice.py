@@ -477,6 +477,14 @@ def gaps(data: bytes) -> tuple[int, int]:
     return data.index(b"PK\x03\x04", data.index(b"PK\x03\x04", 4) + 4), data.index(b"PK\x01\x02")
 
 
+def asking_for(version: int, *, local: bool) -> bytes:
+    """The archive whose last member needs a version of the format."""
+    changed = bytearray(zipped(PAIR))
+    at = changed.rindex(b"PK\x03\x04") + 4 if local else changed.rindex(b"PK\x01\x02") + 6
+    struct.pack_into("<H", changed, at, version)
+    return bytes(changed)
+
+
 def with_attributes(data: bytes, attributes: int) -> bytes:
     """The archive whose last member has other external attributes."""
     changed = bytearray(data)
@@ -552,6 +560,8 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "folder to DOS": (lambda: with_attributes(zipped(PAIR), 0x10), "no file to DOS"),
     "volume to DOS": (lambda: with_attributes(zipped(PAIR), 0x08), "no file to DOS"),
     "hidden behind the manifest": (hidden_in_manifest, "damaged"),
+    "new version in the directory": (lambda: asking_for(99, local=False), "asks for ZIP 9.9"),
+    "new version in its header": (lambda: asking_for(99, local=True), "asks for ZIP 9.9"),
     "damaged extra field": (lambda: with_extra(struct.pack("<2H", 0x5455, 9)), "extra fields of a are damaged"),
     "half an extra field": (lambda: with_extra(b"UT\x00"), "extra fields of a are damaged"),
     "symbolic link": (lambda: with_mode(0o120777), "a is a symbolic link"),

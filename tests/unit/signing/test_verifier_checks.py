@@ -686,6 +686,12 @@ LATER = datetime(2026, 3, 2, 1, 15, 30, tzinfo=UTC)
         (CertificateNotYetValidError("x", LATER, of_authority=True), UNKNOWN, CHAIN, "path.authority_validity"),
         (CertificateExpiredError("x", REVOKED, of_authority=True), UNKNOWN, CHAIN, "path.authority_validity"),
         (CertificateExpiredError("x", LATER, of_authority=True), UNKNOWN, CHAIN, "path.authority_validity"),
+        (
+            CertificateExpiredError("x", LATER, of_authority=True, of_anchor=True),
+            UNKNOWN,
+            CHAIN,
+            "path.anchor_expired",
+        ),
         (CertificateExpiredError("x", REVOKED), FAILED, SubIndication.EXPIRED, "path.expired"),
         (CertificateExpiredError("x", LATER), UNKNOWN, SubIndication.OUT_OF_BOUNDS_NO_POE, "path.expired"),
     ],

@@ -449,8 +449,9 @@ def test_an_archive_whose_database_is_away_or_emptied_gets_no_new_one(
     database = home / "edoc.sqlite3"
     edoc("init", "--home", str(home))
     database.unlink()
+    LocalObjectStore(home / "archive", retention=timedelta()).put_bytes(b"edoc doctor was here\n")
     edoc("init", "--home", str(home))
-    LocalObjectStore(home / "archive", retention=timedelta()).put_bytes(b"a letter")
+    LocalObjectStore(home / "archive", retention=timedelta()).put_bytes(b"<edXML/>")
     edoc("init", "--home", str(home))
     database.unlink()
     if emptied:

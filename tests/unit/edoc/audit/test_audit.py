@@ -277,6 +277,18 @@ def test_a_status_is_there_once(small: SmallExchange, export: bytes) -> None:
     assert len([fact for fact in report.facts if fact.name == "status"]) == 3
 
 
+@pytest.mark.parametrize("name", ["META-INF/Quyet-dinh-manifest.xml", "META-INF/timestamp.tst"])
+def test_what_nobody_signs_in_meta_inf_has_no_place_in_an_export(
+    small: SmallExchange, export: bytes, name: str
+) -> None:
+    out = io.BytesIO(export)
+    with zipfile.ZipFile(out, "a") as archive:
+        archive.writestr(zipfile.ZipInfo(name), b"<a/>")
+    report = small.audit(out.getvalue())
+    (wrong,) = (each for each in report.checks if each.outcome is Outcome.BAD)
+    assert (wrong.name, name in wrong.reason) == (CheckName.COMPLETENESS, True)
+
+
 def test_after_many_bad_statuses_no_more_are_looked_at(small: SmallExchange, export: bytes) -> None:
     files = unpacked(export)
     data = files[name_of(files, "status/003")]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import traceback
@@ -312,6 +313,59 @@ def test_a_log_that_sqlite_removed_itself_is_none_that_is_missing(url: str, path
     with write(engine) as connection:
         connection.execute(text("INSERT INTO kept VALUES ('afterwards')"))
     engine.dispose()
+
+
+OPEN_ELSEWHERE = """
+import sys
+from edoc.database.engine import open_engine
+from edoc.database.errors import UnsafeDatabaseError
+try:
+    for _ in range(int(sys.argv[2])):
+        open_engine(sys.argv[1]).dispose()
+except UnsafeDatabaseError as error:
+    sys.exit(str(error))
+"""
+
+
+def opening_elsewhere(url: str, times: int = 1) -> subprocess.Popen[str]:
+    call = [sys.executable, "-c", OPEN_ELSEWHERE, url, str(times)]
+    return subprocess.Popen(call, stderr=subprocess.PIPE, text=True)
+
+
+def opened_elsewhere(url: str) -> str:
+    """What another process complains of that opens the database too."""
+    return opening_elsewhere(url).communicate(timeout=60)[1]
+
+
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+def test_who_comes_after_a_file_was_taken_away_is_refused_as_long_as_others_have_it(
+    url: str, path: Path, ending: str
+) -> None:
+    engine = committed_in_the_log(url, path)
+    assert opened_elsewhere(url) == ""
+    file, aside = path.with_name(path.name + ending), path.with_name("aside")
+    file.rename(aside)
+    assert "of the database is gone" in opened_elsewhere(url)
+    assert not file.exists()
+    aside.rename(file)
+    assert opened_elsewhere(url) == ""
+    engine.dispose()
+    assert opened_elsewhere(url) == ""
+
+
+def test_what_a_dead_process_said_of_its_files_binds_nobody(url: str, path: Path) -> None:
+    committed_in_the_log(url, path).dispose()
+    assert json.loads(path.with_name(path.name + "-open").read_bytes())
+    engine = open_engine(url)
+    with write(engine) as connection:
+        connection.execute(text("INSERT INTO kept VALUES ('afterwards')"))
+    engine.dispose()
+
+
+def test_processes_that_come_and_go_at_once_are_never_refused(url: str, path: Path) -> None:
+    committed_in_the_log(url, path).dispose()
+    running = [opening_elsewhere(url, 40) for _ in range(4)]
+    assert [each.communicate(timeout=60)[1] for each in running] == [""] * 4
 
 
 def test_a_file_with_two_names_is_refused(url: str, path: Path) -> None:
