@@ -56,6 +56,7 @@ def report_arrival(exchange: Exchange, delivery_id: UUID) -> Receipt | None:
         message=message,
         reporter=recipient,
         addressee=sender,
+        reports=(),
         validation="[]",
         sha256=incoming.sha256,
         size=incoming.size,

@@ -36,6 +36,7 @@ Advance = Callable[[int], None]
 
 _INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _NOT_ASCII: Final = re.compile(r"[^\x00-\x7e]")
+_BLANKS: Final = re.compile(r"\s{2,}")
 _ERROR: Final = Text("lỗi", "error")
 
 
@@ -110,11 +111,11 @@ class Output:
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Names and values below each other, values aligned, also the further lines of one; nothing with ``--json``.
 
-        So no value can look like another name.
+        So no value can look like another name, nor by blanks begin a line of its own where the terminal breaks it.
         """
         width = max((display_width(name) for name, _ in facts), default=0)
         for name, value in facts:
-            first, *further = printable(value).split("\n")
+            first, *further = (_BLANKS.sub(" ", line) for line in printable(value).split("\n"))
             self.line(f"{pad(printable(name), width)}  {first}")
             for each in further:
                 self.line(each, indent=width + 2)

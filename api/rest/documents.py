@@ -62,7 +62,7 @@ _PARTS = {
     }
 }
 
-_PROBLEMS = (401, 403, 404, 412, 416)
+_PROBLEMS = (401, 403, 404, 409, 412, 416)
 """Of content."""
 
 blueprint = APIBlueprint(
@@ -175,7 +175,7 @@ def get_attachment(path: AttachmentPath) -> Response:
 @blueprint.get(
     "/documents/<uuid:document>/export",
     operation_id="exportDocument",
-    responses=responses({200: binary("An ASiC-E container, sealed by the exchange", ASICE)}, 401, 403, 404),
+    responses=responses({200: binary("An ASiC-E container, sealed by the exchange", ASICE)}, 401, 403, 404, 409),
 )
 def get_export(path: DocumentPath) -> Response:
     """Export a document with all that proves it, to be checked offline: message, files, evidence, states, CRLs.

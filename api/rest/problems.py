@@ -201,6 +201,9 @@ KINDS: Final[Mapping[type[Exception], ProblemKind]] = {
     access.NotYoursError: _NOT_FOUND,
     delivery.DeliveryError: _REFUSED,
     delivery.UnknownDeliveryError: _NOT_FOUND,
+    delivery.TakenBackError: _kind(
+        "taken-back", HTTPStatus.CONFLICT, "Văn bản đã được lấy lại", "The document was taken back"
+    ),
     delivery.ReportLimitError: _REFUSED,
     delivery.TransitionError: _kind(
         "transition", HTTPStatus.CONFLICT, "Trạng thái này không thể tiếp theo", "The state cannot follow"

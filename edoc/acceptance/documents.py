@@ -15,7 +15,7 @@ from edoc.acceptance.columns import StoredAttachment, delivery_columns, document
 from edoc.acceptance.errors import ConflictError, DirectoryChangedError
 from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt, warnings_text
 from edoc.acceptance.steps import AcceptanceStep
-from edoc.acceptance.verification import Recipient
+from edoc.acceptance.verification import Recipient, still_holds
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
 from edoc.database.prepared import AnySelect, KeyedQuery
 from edoc.database.tables import AttachmentRow, DeliveryRow, DocumentRow, MessageRow
@@ -28,6 +28,7 @@ from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party, Seal
 from edoc.evidence.rows import acceptance_occasion, add_evidence, consignment_occasion
 from edoc.exchange import Exchange
 from edoc.identifiers import drawn_together, uuid7
+from signing.report import ValidationReport
 
 _RANDOM_BYTES: Final = 8
 """What an identifier takes; there is one for document, message, two pieces of evidence, their two tasks and the
@@ -54,6 +55,7 @@ class VerifiedDocument:
     recipients: tuple[Recipient, ...]
     attachments: tuple[StoredAttachment, ...]
     warnings: tuple[ReaderWarning, ...]
+    reports: tuple[ValidationReport, ...]
     validation: str
     """The reports, JSON."""
     sha256: str
@@ -83,6 +85,8 @@ class AcceptDocument:
         self.exchange, self.document = exchange, document
         self._warnings = document.warnings
         self._random = exchange.random
+        self._at = document.received_at
+        """When it is accepted: the seal holds then."""
 
     @property
     def keys(self) -> frozenset[str]:
@@ -123,6 +127,9 @@ class AcceptDocument:
             return Failed(ConflictError(document.message.document_id))
         if version != document.directory_version:
             return Failed(DirectoryChangedError("the directory has changed"))
+        self._at = self.exchange.clock()
+        if not still_holds(document.reports, self.exchange.validator(), self._at):
+            return Failed(DirectoryChangedError("the seal does not hold any more"))
         if document.number_key in numbers:
             self._warnings = (*document.warnings, _number_warning(document))
         return Ready()
@@ -131,7 +138,7 @@ class AcceptDocument:
         """Add all rows of the document; returns the receipt that holds once the transaction is committed."""
         del connection
         exchange, document = self.exchange, self.document
-        now = exchange.clock()
+        now = self._at
         self._random = drawn_together(exchange.random, _RANDOM_BYTES * (7 + 2 * len(document.recipients)))
         document_pk = uuid7(now, self._random)
         numbers = self._take_numbers(sequences)

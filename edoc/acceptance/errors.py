@@ -51,4 +51,4 @@ class VerificationUnavailableError(AcceptanceError):
 
 
 class DirectoryChangedError(AcceptanceError):
-    """The directory changed while the message was judged; the service judges it again."""
+    """The directory, or the standing of the seal, changed while the message was judged; the service judges it again."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -110,6 +110,7 @@ class Acceptance:
                 return self._take_on(case)
             except DirectoryChangedError:
                 self._exchange.directory.refresh()
+                case = replace(case, at=self._exchange.clock())
         return self._take_on(case)
 
     def _check_status_size(self, incoming: Incoming, decoded: DecodedMessage) -> None:
@@ -200,6 +201,7 @@ class Acceptance:
                 recipients=recipients,
                 attachments=attachments,
                 warnings=case.decoded.warnings,
+                reports=reports,
                 validation=_reports_text(reports),
                 sha256=case.incoming.sha256,
                 size=case.incoming.size,
@@ -225,6 +227,7 @@ class Acceptance:
                 message=message,
                 reporter=sender,
                 addressee=addressee,
+                reports=reports,
                 validation=_reports_text(reports),
                 sha256=case.incoming.sha256,
                 size=case.incoming.size,

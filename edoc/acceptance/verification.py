@@ -19,7 +19,8 @@ from edoc.envelope.rules import secrecy_marks
 from edoc.errors import Violation
 from edoc.vietnam import vietnam_date
 from keys.certificates import fingerprint
-from keys.trust import PathValidator
+from keys.errors import PathError
+from keys.trust import KeyPurpose, PathValidator
 from signing.report import SubIndication, ValidationReport
 from signing.xades.verifier import ANCHOR_EXPIRED, ON_HOLD, SignaturePresence, classify, verify_all
 from signing.xml import ParsedXml
@@ -103,6 +104,21 @@ def check_seal(
     if not any(_is_bound(report, sealers, directory, at) for report in reports):
         raise RefusedError((_wrong_agency(reports, sealers),), reports)
     return reports
+
+
+def still_holds(reports: Sequence[ValidationReport], validator: PathValidator, at: datetime) -> bool:
+    """Whether the certificates of seals that passed are still good: at the time that the evidence will state.
+
+    Somebody who judges the seal later has that time alone as proof that the seal existed. A cached path makes it a
+    look-up.
+    """
+    try:
+        for report in reports:
+            if report.signer is not None:
+                validator.validate(report.signer, intermediates=report.path[1:], at=at, usage=KeyPurpose.SEAL)
+    except PathError:
+        return False
+    return True
 
 
 def _rule_violations(

@@ -13,6 +13,10 @@ class UnknownDeliveryError(DeliveryError):
     """There is no such document, or the agency has no part in it."""
 
 
+class TakenBackError(DeliveryError):
+    """The sender has taken the document back before its content was handed over, and the recipient has agreed."""
+
+
 class ReportLimitError(DeliveryError):
     """The delivery has as many reports as one may have, but for those states for which room is kept."""
 

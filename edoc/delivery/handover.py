@@ -15,9 +15,9 @@ from sqlalchemy import Connection, bindparam, select, update
 
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
 from edoc.database.tables import DeliveryRow, DocumentRow, EvidenceRow, MessageRow
-from edoc.delivery.errors import UnknownDeliveryError
+from edoc.delivery.errors import TakenBackError, UnknownDeliveryError
 from edoc.delivery.outbox import Topic, add_task
-from edoc.delivery.states import CONSIGNED
+from edoc.delivery.states import CONSIGNED, TAKE_BACK_AGREED
 from edoc.directory.model import Agency
 from edoc.events import EventType, add_event
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
@@ -68,6 +68,8 @@ class HandOver:
             return Failed(UnknownDeliveryError(f"{self._recipient.code} is no recipient of this document"))
         if row.handed_over_at is not None:
             return Settled(find_by_occasion(connection, self._exchange.store, handover_occasion(row.id)))
+        if row.state == TAKE_BACK_AGREED:
+            return Failed(TakenBackError("the document was taken back, and its content is not handed over any more"))
         consignment = connection.execute(
             _CONSIGNMENT, {"occasion": consignment_occasion(self._document_pk)}
         ).scalar_one()

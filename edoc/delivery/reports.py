@@ -10,7 +10,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, bindparam, select, update
 
+from edoc.acceptance.errors import DirectoryChangedError
 from edoc.acceptance.receipts import Receipt, ReceiptDelivery, find_receipt
+from edoc.acceptance.verification import still_holds
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
 from edoc.database.tables import DeliveryRow, DocumentRow, EvidenceRow, MessageRow, StatusReportRow
 from edoc.delivery.errors import DeliveryError, UnknownDeliveryError
@@ -22,6 +24,7 @@ from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
 from edoc.evidence.rows import acceptance_occasion, add_evidence
 from edoc.exchange import Exchange
 from edoc.identifiers import uuid7
+from signing.report import ValidationReport
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,9 @@ class VerifiedStatus:
     reporter: Agency
     addressee: Agency
     """``ResponseFor/OrganId``."""
+    reports: tuple[ValidationReport, ...]
     validation: str
+    """The reports, JSON."""
     sha256: str
     size: int
     received_at: datetime
@@ -80,6 +85,8 @@ class _Found:
     shown: str
     occasion: str
     previous_sha256: str
+    at: datetime
+    """When it is accepted: the seal holds then."""
 
 
 class AcceptStatus:
@@ -146,7 +153,10 @@ class AcceptStatus:
                 _CONSIGNMENT, {"document": document_pk, "type": EvidenceType.CONTENT_CONSIGNMENT.value}
             ).scalar_one()
         )
-        self._found = _Found(delivery_id, document_pk, state.shown, occasion, previous)
+        at = self._exchange.clock()
+        if not still_holds(status.reports, self._exchange.validator(), at):
+            return Failed(DirectoryChangedError("the seal does not hold any more"))
+        self._found = _Found(delivery_id, document_pk, state.shown, occasion, previous, at)
         return Ready()
 
     def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> Receipt:
@@ -154,7 +164,7 @@ class AcceptStatus:
         exchange, status, found = self._exchange, self._status, self._found
         if found is None:
             raise RuntimeError("write comes after prepare")
-        now = exchange.clock()
+        now = found.at
         sequence = sequences.take(status.reporter.id)
         sealed = exchange.issuer.seal(
             Evidence(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -53,7 +55,7 @@ from edoc.exchange import Exchange
 from edoc.sealing import seal_message
 from keys.certificates import fingerprint
 from keys.revocation import RevocationData
-from keys.trust import PathValidator, TrustAnchors
+from keys.trust import CertificatePath, PathValidator, TrustAnchors
 from signing.errors import XmlError, XmlLimitError
 from signing.xades.signer import sign
 from signing.xml import CHUNK_BYTES
@@ -627,3 +629,37 @@ def test_nothing_outside_the_seal_changes_what_is_read(small: SmallExchange, old
     view = small.view(small.submit(changed).document_pk, OFFICE)
     [file] = view.attachments
     assert (file.name, file.media_type, file.description) == ("cong-van.pdf", "application/pdf", None)
+
+
+def test_a_seal_revoked_before_the_evidence_is_made_is_judged_again(small: SmallExchange) -> None:
+    message = small.sealed(letter())
+    received = small.clock()
+    revoked = received + timedelta(seconds=5)
+    times = iter([received, revoked + timedelta(seconds=1)])
+    small.pki.revoke(small.seals[OFFICE], revoked)
+    aware = small.pki.validator()
+    clock = lambda: next(times, revoked + timedelta(seconds=2))  # noqa: E731 - three lines would hide it
+    exchange = replace(small.exchange, validator=lambda: aware, clock=clock)
+    with pytest.raises(RefusedError) as refused:
+        Acceptance(exchange).submit(incoming_bytes(message), small.caller(OFFICE))
+    assert "revoked" in refused.value.violations[0].reason
+    assert count(small.exchange, DocumentRow) == 0
+
+
+def test_the_evidence_states_a_time_at_which_the_seal_was_found_good(small: SmallExchange) -> None:
+    asked: list[datetime] = []
+
+    class Noting(PathValidator):
+        def validate(self, certificate: x509.Certificate, **given: Any) -> CertificatePath:
+            asked.append(given["at"])
+            return super().validate(certificate, **given)
+
+    noting = Noting(small.pki.anchors(), RevocationData(small.pki.crls()))
+    ticking = itertools.count()
+    exchange = replace(
+        small.exchange,
+        validator=lambda: noting,
+        clock=lambda: small.clock() + timedelta(seconds=next(ticking)),
+    )
+    receipt = Acceptance(exchange).submit(incoming_bytes(small.sealed(letter())), small.caller(OFFICE))
+    assert receipt.accepted_at == asked[-1]

@@ -13,6 +13,7 @@ from edoc.access.errors import MissingScopeError, NotYoursError
 from edoc.access.tokens import Scope
 from edoc.arrival import report_arrival
 from edoc.database.engine import read
+from edoc.delivery.errors import TakenBackError
 from edoc.delivery.inbox import DeliveryFilter, list_inbox, list_sent
 from edoc.delivery.states import MAX_OTHER_REPORTS
 from edoc.documents.content import hand_over, open_message
@@ -55,6 +56,18 @@ def test_a_handover_is_recorded_once_before_the_content_goes_out(small: SmallExc
     assert types(small, pk, WARD) == ["SubmissionAcceptance", "ContentConsignment", "ContentHandover"]
     with open_message(small.exchange, view) as stream:
         assert stream.read() == message
+
+
+def test_what_was_taken_back_before_its_handover_is_handed_over_no_more(small: SmallExchange) -> None:
+    pk = small.submit(letter(to=(WARD, OTHER_WARD))).document_pk
+    small.hand_over(pk, OTHER_WARD)
+    for ward in (WARD, OTHER_WARD):
+        small.submit(status("13", letter(), reporter=OFFICE, to=ward, description="Gửi nhầm"))
+        small.submit(status("15", letter(), reporter=ward))
+    with pytest.raises(TakenBackError):
+        small.hand_over(pk, WARD)
+    assert "ContentHandover" not in types(small, pk, WARD)
+    small.hand_over(pk, OTHER_WARD)  # what it was given before stays its own
 
 
 def test_each_piece_of_evidence_holds_the_digest_of_the_one_before(small: SmallExchange) -> None:
