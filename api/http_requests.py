@@ -70,12 +70,13 @@ class StrictRequest(Request):  # type: ignore[misc]
                 raise UnsupportedTransferCoding(value)
 
     def attend(self, sock: socket.socket, parser: Parser) -> None:
-        """Before the request is served: leave it to the program whether the body is to be sent, and to be read."""
+        """Before the request is served: leave it to the program whether a large body is to be sent, and to be read."""
         self._finish = partial(_finish_body, parser)
-        if self._expected_100_continue:
+        length = getattr(self.body.reader, "length", None)
+        is_small = length is not None and length <= _DRAIN_BYTES  # and would be read in any case
+        if self._expected_100_continue and not is_small:
             self._expected_100_continue = False  # else gunicorn tells the sender to go on at once
-            if getattr(self.body.reader, "length", None) != 0:
-                self.body.reader = InvitingReader(self.body.reader, sock)
+            self.body.reader = InvitingReader(self.body.reader, sock)
 
     def should_close(self) -> bool:
         """Whether no other request can follow on the connection: asked when the head of the answer is written.

@@ -11,6 +11,9 @@ from io import BytesIO
 from typing import Final, Protocol
 from uuid import UUID
 
+TICK: Final = timedelta(microseconds=1)
+"""What happens in one transaction, or on what happened before, is told one tick apart at least, so that identifiers
+sort in the order of cause."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -40,6 +43,11 @@ class Clock(Protocol):
 
     def __call__(self) -> datetime:
         """Now, aware, UTC."""
+
+
+def after(now: datetime, before: datetime) -> datetime:
+    """Now, but a tick after what it follows on: the clock of another machine may be ahead, or this one was set back."""
+    return max(now, before + TICK)
 
 
 def uuid7(at: datetime, random: Random) -> UUID:

@@ -14,6 +14,8 @@ from api.cli.authority import (
     making_keys,
     new_authority,
     open_authority,
+    publish_authority,
+    publish_crls,
     publish_trust_list,
     write_key,
 )
@@ -120,7 +122,10 @@ def _make_key(settings: Settings, at: datetime, own_key: MemoryKey | None) -> tu
     key = own_key
     if has_authority(settings):
         authority = open_authority(settings)
-        key = key or authority.issue_exchange_seal(settings.exchange_name, at=at)
+        if key is None:
+            publish_authority(authority, settings.trust_folder)  # a run that was broken off may not have come to it
+            publish_crls(authority, settings.trust_folder, at)
+            key = authority.issue_exchange_seal(settings.exchange_name, at=at)
         publish_trust_list(authority, settings, at, seal=key.certificate)
     elif key is None:
         with new_authority(settings, at, KeyAlgorithm.EC_P256) as (authority, folder):

@@ -279,6 +279,8 @@ _BY_STATUS: Final[Mapping[int, ProblemKind]] = {
 }
 """What werkzeug refuses by itself."""
 
+MOST_ERRORS: Final = 100
+"""Told of one request; whoever sends more mistakes would be answered with many times what was sent."""
 _PYDANTIC_CLASSES: Final = (
     ("missing", "N"),
     ("too_long", "R"),
@@ -332,7 +334,7 @@ def render(error: Exception) -> Response:
         "remedy": kind.remedy.en if language == "en" else kind.remedy.vi,
     }
     if items := _items(error) or _whole_item(error, kind):
-        body["errors"] = items
+        body["errors"] = items[:MOST_ERRORS]
     if isinstance(error, acceptance.RefusedError) and error.evidence is not None:
         body["rejection"] = base64.b64encode(error.evidence.body).decode()
     if isinstance(error, rest_errors.OwnConflictError):

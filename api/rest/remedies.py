@@ -96,6 +96,9 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         "gửi tiêu đề Authorization: Bearer <mã truy cập>", "send the header Authorization: Bearer <token>"
     ),
     "too-large": Remedy("gửi ít hơn, hoặc tệp nhỏ hơn", "send less, or smaller files"),
+    "taken-back": Remedy(
+        "hỏi cơ quan gửi nếu vẫn cần văn bản này", "ask the sender, should the document still be needed"
+    ),
     "transition": Remedy(
         "xem trạng thái hiện tại của văn bản, báo trạng thái có thể tiếp theo",
         "look at the document's present state, and report one that can follow",

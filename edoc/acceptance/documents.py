@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple, Self
 from uuid import UUID
@@ -27,14 +27,12 @@ from edoc.events import EventType, add_event
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party, SealedEvidence
 from edoc.evidence.rows import acceptance_occasion, add_evidence, consignment_occasion
 from edoc.exchange import Exchange
-from edoc.identifiers import drawn_together, uuid7
+from edoc.identifiers import TICK, drawn_together, uuid7
 from signing.report import ValidationReport
 
 _RANDOM_BYTES: Final = 8
 """What an identifier takes; there is one for document, message, two pieces of evidence, their two tasks and the
 sender's event, and two a recipient, for delivery and event."""
-TICK: Final = timedelta(microseconds=1)
-"""What happens in one transaction is told one tick apart, so that identifiers sort in the order of cause."""
 
 
 class NumberKey(NamedTuple):

@@ -40,8 +40,9 @@ OLDEST_SQLITE: Final = (3, 51, 3)
 CHECKPOINT_PAGES: Final = 8000
 """Pages (4 KiB) in the write-ahead log before they are carried over into the database: pages that many commits change
 are then carried once. A crash leaves a log of about so much to be read at the next start, in well below a second."""
-VERSION_TABLE: Final = "alembic_version"
-"""Where the migrations leave their mark: a database with tables and without it is not the exchange's."""
+_OWN_TABLES: Final = frozenset({"alembic_version", "agency", "message"})
+"""Where the migrations leave their mark, and tables of the first of them: what has others and not these is not the
+exchange's."""
 POSTGRESQL_DRIVER: Final = "postgresql+psycopg"
 _READS: Final = "edoc_reads"
 _FILES: Final = "edoc_files"
@@ -179,11 +180,10 @@ def _open_sqlite(
         )
     if not url.database or url.database == ":memory:" or url.database.startswith("file:"):
         raise DatabaseError("an SQLite database is a file: sqlite:///<path>")
-    # The path as it is written, with `?` and `%` in it; and SQLite keeps the log beside what a link leads to.
-    path = Path(written.partition(":///")[2]).resolve()
-    files = SqliteFiles(path)
+    # The path as it is written, with `?` and `%` in it.
+    files = SqliteFiles(Path(written.partition(":///")[2]))
     files.prepare(create=create)
-    address = f"file:{quote(str(path))}?mode=rw"
+    address = f"file:{quote(str(files.database))}?mode=rw"
     with files.connecting():
         try:
             _check_own(address, busy_timeout)
@@ -236,12 +236,13 @@ def refuse_foreign(tables: Sequence[str]) -> None:
     """Make sure that a database is empty or the exchange's.
 
     Raises:
-        ForeignDatabaseError: it has tables, and not the one in which migrations leave their mark.
+        ForeignDatabaseError: it has tables, and not those by which the exchange's is known.
     """
-    if tables and VERSION_TABLE not in tables:
+    others = sorted(set(tables) - _OWN_TABLES)
+    if others and not set(tables) >= _OWN_TABLES:
         raise ForeignDatabaseError(
-            f"the database is another program's: it holds {', '.join(sorted(tables)[:3])} and no {VERSION_TABLE};"
-            " give the exchange one of its own (EDOC_DATABASE_URL)"
+            f"the database is another program's: it holds {', '.join(others[:3])}, and not all of"
+            f" {', '.join(sorted(_OWN_TABLES))}; give the exchange one of its own (EDOC_DATABASE_URL)"
         )
 
 

@@ -16,6 +16,7 @@ import contextlib
 import fcntl
 import json
 import os
+import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -39,11 +40,13 @@ class SqliteFiles:
     about speed only: who does not take part (another program) is held off by SQLite itself.
     """
 
-    def __init__(self, database: Path) -> None:
-        self._database_path = database
+    def __init__(self, named: Path) -> None:
+        database = named.resolve()  # SQLite keeps the log beside what a link leads to
+        self.database: Final = database
+        """The file itself, whatever links lead to it."""
         self._turn_path = _beside(database, "-turn")
         self._log_path = _beside(database, "-wal")
-        self._database = _OpenFile(database, "file")
+        self._database = _OpenFile(named, "file")
         self._log = _OpenFile(self._log_path, "log")
         self._index = _OpenFile(_beside(database, "-shm"), "index of the log")
         self._presence = _Presence(_beside(database, "-open"))
@@ -161,17 +164,20 @@ class SqliteFiles:
 
     def _make_file(self) -> None:
         try:
-            os.close(os.open(self._database_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            os.close(os.open(self.database, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as error:
             raise DatabaseUnavailableError(f"the file of the database cannot be made: {error}") from error
 
     def _check_names(self) -> None:
         """SQLite names the log after the name by which the file is opened: under two names it has two logs."""
-        path = self._database_path
+        path = self.database
         try:
-            names = path.stat().st_nlink
+            found = path.stat()
         except OSError as error:
             raise UnsafeDatabaseError(f"the file of the database is gone: {error}; {_PUT_BACK}") from error
+        if not stat.S_ISREG(found.st_mode):
+            raise DatabaseUnavailableError(f"the database {path} is no file")
+        names = found.st_nlink
         if names > 1:
             raise UnsafeDatabaseError(
                 f"the file of the database {path} has {names} names (hard links), so that it could get two logs; leave"
@@ -180,7 +186,7 @@ class SqliteFiles:
 
     def _check_log(self) -> None:
         """A write-ahead log without its database, or beside an empty file: SQLite would throw away what is in it."""
-        path = self._database_path
+        path = self.database
         with contextlib.suppress(FileNotFoundError):
             if self._log_path.stat().st_size and not (path.exists() and path.stat().st_size):
                 raise UnsafeDatabaseError(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Self
 from uuid import UUID
 
@@ -23,7 +24,7 @@ from edoc.events import EventType, add_event
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
 from edoc.evidence.rows import add_evidence, consignment_occasion, find_by_occasion, handover_occasion
 from edoc.exchange import Exchange
-from edoc.identifiers import uuid7
+from edoc.identifiers import after, uuid7
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class _Found:
     consignment_sha256: str
     sender_id: int
     state: str
+    at: datetime
+    """When it is handed over: after what the delivery's evidence states so far."""
 
 
 class HandOver:
@@ -70,10 +73,12 @@ class HandOver:
             return Settled(find_by_occasion(connection, self._exchange.store, handover_occasion(row.id)))
         if row.state == TAKE_BACK_AGREED:
             return Failed(TakenBackError("the document was taken back, and its content is not handed over any more"))
-        consignment = connection.execute(
-            _CONSIGNMENT, {"occasion": consignment_occasion(self._document_pk)}
-        ).scalar_one()
-        self._found = _Found(row.id, row.document_id, row.sha256, row.size, consignment, row.sender_id, row.state)
+        consignment = connection.execute(_CONSIGNMENT, {"occasion": consignment_occasion(self._document_pk)}).one()
+        latest = connection.execute(_LATEST, {"delivery": row.id}).scalar() or consignment.issued_at
+        at = after(self._exchange.clock(), latest)
+        self._found = _Found(
+            row.id, row.document_id, row.sha256, row.size, consignment.sha256, row.sender_id, row.state, at
+        )
         return Ready()
 
     def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> bytes:
@@ -81,7 +86,7 @@ class HandOver:
         exchange, recipient, found = self._exchange, self._recipient, self._found
         if found is None:
             raise RuntimeError("write comes after prepare")
-        now = exchange.clock()
+        now = found.at
         sequence = sequences.take(recipient.id)
         sender = exchange.directory.current().agencies[found.sender_id]
         sealed = exchange.issuer.seal(
@@ -140,4 +145,10 @@ _DELIVERY = (
     .where(DeliveryRow.document_pk == bindparam("document"), DeliveryRow.recipient_id == bindparam("recipient"))
     .with_for_update(of=DeliveryRow)
 )
-_CONSIGNMENT = select(EvidenceRow.sha256).where(EvidenceRow.occasion == bindparam("occasion"))
+_CONSIGNMENT = select(EvidenceRow.sha256, EvidenceRow.issued_at).where(EvidenceRow.occasion == bindparam("occasion"))
+_LATEST = (
+    select(EvidenceRow.issued_at)
+    .where(EvidenceRow.delivery_id == bindparam("delivery"))
+    .order_by(EvidenceRow.id.desc())
+    .limit(1)
+)

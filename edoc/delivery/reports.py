@@ -23,7 +23,7 @@ from edoc.events import EventType, add_event
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
 from edoc.evidence.rows import acceptance_occasion, add_evidence
 from edoc.exchange import Exchange
-from edoc.identifiers import uuid7
+from edoc.identifiers import after, uuid7
 from signing.report import ValidationReport
 
 
@@ -148,15 +148,15 @@ class AcceptStatus:
         except DeliveryError as error:
             return Failed(error)
         previous = (
-            connection.execute(_LAST_EVIDENCE, {"delivery": delivery_id}).scalar()
+            connection.execute(_LAST_EVIDENCE, {"delivery": delivery_id}).one_or_none()
             or connection.execute(
                 _CONSIGNMENT, {"document": document_pk, "type": EvidenceType.CONTENT_CONSIGNMENT.value}
-            ).scalar_one()
+            ).one()
         )
-        at = self._exchange.clock()
+        at = after(self._exchange.clock(), previous.issued_at)
         if not still_holds(status.reports, self._exchange.validator(), at):
             return Failed(DirectoryChangedError("the seal does not hold any more"))
-        self._found = _Found(delivery_id, document_pk, state.shown, occasion, previous, at)
+        self._found = _Found(delivery_id, document_pk, state.shown, occasion, previous.sha256, at)
         return Ready()
 
     def write(self, connection: Connection, rows: RowBatch, sequences: Sequences) -> Receipt:
@@ -264,11 +264,11 @@ _HISTORY = (
     .order_by(StatusReportRow.id)
 )
 _LAST_EVIDENCE = (
-    select(EvidenceRow.sha256)
+    select(EvidenceRow.sha256, EvidenceRow.issued_at)
     .where(EvidenceRow.delivery_id == bindparam("delivery"))
     .order_by(EvidenceRow.id.desc())
     .limit(1)
 )
-_CONSIGNMENT = select(EvidenceRow.sha256).where(
+_CONSIGNMENT = select(EvidenceRow.sha256, EvidenceRow.issued_at).where(
     EvidenceRow.document_pk == bindparam("document"), EvidenceRow.type == bindparam("type")
 )

@@ -38,12 +38,12 @@ def limits_of_archived() -> MessageLimits:
     """The limits of an exchange that reads its own archive.
 
     What is there was accepted, under the limits of that day, and must stay readable when the operator lowers them: so
-    these allow whatever any exchange may be set to accept.
+    these allow whatever any exchange may be set to accept, or has accepted before a limit was set at all.
     """
     usual = MessageLimits()
     return replace(
         usual,
-        xml=replace(usual.xml, max_bytes=MOST_BYTES),
+        xml=replace(usual.xml, max_bytes=MOST_BYTES, max_attributes_of_one=usual.xml.max_attributes),
         max_recipients=MOST_RECIPIENTS,
         max_attachments=MOST_ATTACHMENTS,
         max_attachment_bytes=MOST_BYTES,

@@ -461,14 +461,15 @@ def test_an_archive_whose_database_is_away_or_emptied_gets_no_new_one(
     assert database.exists() is emptied
 
 
-def test_the_database_of_another_program_stays_as_it_is(edoc: Edoc, tmp_path: Path) -> None:
+@pytest.mark.parametrize("tables", ["orders (id)", "message (id); CREATE TABLE alembic_version (version_num)"])
+def test_the_database_of_another_program_stays_as_it_is(edoc: Edoc, tmp_path: Path, tables: str) -> None:
     home = tmp_path / "home"
     home.mkdir(0o700)
     database = home / "edoc.sqlite3"
     with contextlib.closing(sqlite3.connect(database)) as other:
-        other.execute("CREATE TABLE orders (id)")
+        other.executescript(f"CREATE TABLE {tables}; CREATE TABLE others (id)")
     before = database.read_bytes()
-    assert "another program's: it holds orders" in edoc("init", "--home", str(home), code=3).stderr
+    assert "another program's: it holds o" in edoc("init", "--home", str(home), code=3).stderr
     assert database.read_bytes() == before
     assert [each.name for each in home.glob("edoc.sqlite3*")] == [database.name]
 

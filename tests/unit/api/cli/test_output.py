@@ -67,7 +67,7 @@ def test_no_text_from_outside_looks_like_a_line_of_ours(capsys: pytest.CaptureFi
     output = english()
     forged = "Urgent\nSender   The city"
     output.facts([("Subject", forged), ("Sender", "A ward")])
-    assert capsys.readouterr().out == "Subject  Urgent\n         Sender   The city\nSender   A ward\n"
+    assert capsys.readouterr().out == "Subject  Urgent\n         Sender The city\nSender   A ward\n"
     output.line(f"message: {forged}", mark=Mark.BAD)
     output.tree(Branch("root", below=(Branch(forged),)))
     output.line(output.say(Text("{x}", "{x}"), x=forged))

@@ -20,7 +20,7 @@ import schemas
 import signing
 from api.errors import ApiError
 from api.rest.models import Problem
-from api.rest.problems import KINDS, ProblemKind, kind_of
+from api.rest.problems import KINDS, MOST_ERRORS, ProblemKind, kind_of
 from api.rest.remedies import REMEDIES
 from edoc.database.errors import DatabaseUnavailableError, RetryableError
 from edoc.errors import ArchiveError, EdocError, ObjectCorruptError
@@ -100,6 +100,11 @@ def test_each_error_names_its_rule(office: SmallExchange, sender: Desk) -> None:
     }
     cursor = problem_of(sender.get("/inbox?cursor=AAAA"), 422, "invalid-request")
     assert [each["rule"] for each in cursor["errors"]] == ["allowed"]
+
+
+def test_of_many_errors_a_page_is_told(sender: Desk) -> None:
+    query = "&".join(f"unknown{number}=1" for number in range(300))
+    assert len(problem_of(sender.get(f"/inbox?{query}"), 422, "invalid-request")["errors"]) == MOST_ERRORS
 
 
 def test_a_seal_that_fails_names_the_rule_of_the_verifier(office: SmallExchange, sender: Desk) -> None:

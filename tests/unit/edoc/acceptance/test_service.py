@@ -637,7 +637,7 @@ def test_a_seal_revoked_before_the_evidence_is_made_is_judged_again(small: Small
     revoked = received + timedelta(seconds=5)
     times = iter([received, revoked + timedelta(seconds=1)])
     small.pki.revoke(small.seals[OFFICE], revoked)
-    aware = small.pki.validator()
+    aware = small.pki.validator(small.pki.crls(this_update=revoked))
     clock = lambda: next(times, revoked + timedelta(seconds=2))  # noqa: E731 - three lines would hide it
     exchange = replace(small.exchange, validator=lambda: aware, clock=clock)
     with pytest.raises(RefusedError) as refused:

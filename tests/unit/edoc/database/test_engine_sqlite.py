@@ -368,6 +368,24 @@ def test_processes_that_come_and_go_at_once_are_never_refused(url: str, path: Pa
     assert [each.communicate(timeout=60)[1] for each in running] == [""] * 4
 
 
+def test_a_link_that_is_pointed_elsewhere_while_the_database_is_open_is_seen(url: str, path: Path) -> None:
+    for name in ("first", "second"):
+        open_engine(f"sqlite:///{path.with_name(name)}").dispose()
+    path.symlink_to("first")
+    engine = open_engine(url)
+    upgrade(engine)
+    path.unlink()
+    path.symlink_to("second")
+    with pytest.raises(UnsafeDatabaseError, match="replaced while"), write(engine):
+        pytest.fail("the block is not entered")
+    engine.dispose()
+
+
+def test_a_folder_is_no_database(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseUnavailableError, match="is no file"):
+        open_engine(f"sqlite:///{tmp_path}", create=False)
+
+
 def test_a_file_with_two_names_is_refused(url: str, path: Path) -> None:
     open_engine(url).dispose()
     path.with_name("backup").hardlink_to(path)

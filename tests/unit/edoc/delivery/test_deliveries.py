@@ -12,6 +12,7 @@ from edoc.acceptance.errors import RefusedError
 from edoc.access.errors import MissingScopeError, NotYoursError
 from edoc.access.tokens import Scope
 from edoc.arrival import report_arrival
+from edoc.audit.model import Outcome
 from edoc.database.engine import read
 from edoc.delivery.errors import TakenBackError
 from edoc.delivery.inbox import DeliveryFilter, list_inbox, list_sent
@@ -68,6 +69,20 @@ def test_what_was_taken_back_before_its_handover_is_handed_over_no_more(small: S
         small.hand_over(pk, WARD)
     assert "ContentHandover" not in types(small, pk, WARD)
     small.hand_over(pk, OTHER_WARD)  # what it was given before stays its own
+
+
+def test_a_clock_that_is_behind_changes_no_order(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    small.clock.now -= timedelta(hours=1)
+    small.hand_over(pk, WARD)
+    small.submit(status("13", letter(), reporter=OFFICE, to=WARD, description="Gửi nhầm"))
+    small.clock.now -= timedelta(hours=1)
+    small.submit(status("16", letter(), description="Đã vào sổ"))
+    small.clock.now -= timedelta(hours=1)
+    small.submit(status("03", letter()))
+    small.clock.now += timedelta(hours=4)
+    assert state(small, pk) == "03"
+    assert small.audit(small.export(pk, OFFICE)).verdict is Outcome.GOOD
 
 
 def test_each_piece_of_evidence_holds_the_digest_of_the_one_before(small: SmallExchange) -> None:

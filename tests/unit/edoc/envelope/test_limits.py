@@ -8,6 +8,7 @@ from annotated_types import Le
 from api.config import Settings
 from edoc.audit import files
 from edoc.envelope.limits import MessageLimits, limits_of_archived
+from signing.xml import parse
 
 
 def most_of(setting: str) -> int:
@@ -41,3 +42,8 @@ def test_what_costs_and_cannot_be_set_stays_limited_as_usual() -> None:
     usual, archived = MessageLimits(), limits_of_archived()
     assert archived.xml.max_skeleton_bytes == usual.xml.max_skeleton_bytes
     assert archived.max_unzipped_bytes == usual.max_unzipped_bytes
+
+
+def test_what_was_accepted_before_there_was_a_limit_on_attributes_stays_readable() -> None:
+    wide = " ".join(f'a{number}=""' for number in range(1000))
+    assert parse(f"<a {wide}/>".encode(), limits_of_archived().xml).root.tag == "a"
