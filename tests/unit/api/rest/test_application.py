@@ -272,7 +272,7 @@ def test_the_log_of_a_failure_holds_no_token_no_parameter_and_no_variable(
     assert answer.status_code >= 500
     assert "request failed" in log
     assert "no such table: access_token" in log
-    secret = token.rpartition("_")[2]
+    secret = token.removeprefix("edoc_")
     for told in (secret[:12], hashlib.sha256(token.encode()).hexdigest()[:12], "parameters: ("):
         assert told not in log
 
