@@ -20,6 +20,7 @@ from sqlalchemy import Engine
 
 from api.config import ArchiveKind, S3Lock, Settings
 from api.errors import NotInitializedError, SecretFileError, SecretFileMissingError
+from api.exchange_seals import keep_seal
 from api.trust import ReloadingTrust
 from edoc.acceptance.steps import NoObserver, StepObserver
 from edoc.archive.local import LocalObjectStore
@@ -127,6 +128,7 @@ def build_program(
     except BaseException:
         engine.dispose()
         raise
+    keep_seal(settings, exchange.issuer.key.certificate)
     return Program(settings, exchange, trust, open_seals(settings), lock_status)
 
 

@@ -10,6 +10,7 @@ The home folder, as ``edoc init`` lays it out::
     edoc.sqlite3             the database, unless another is set
     archive/                 the objects, unless they are in S3
     keys/exchange.p12        the exchange's seal, and beside it exchange.password (both 0600)
+    exchange-seals/*.cer     the certificates of all seals that the exchange has had
     seals/<CODE>.p12         the seals of agencies that the exchange holds, and seals.password (all 0600)
     trust/anchors/*.pem      whom to believe
     trust/intermediates/*.pem  certificates that help to find a path (optional)
