@@ -14,7 +14,7 @@ from api.cli.output import Advance, Output
 if TYPE_CHECKING:
     from api.bootstrap import Program
     from edoc.exchange import Exchange
-    from edoc.reconciliation import Compared, Difference, IsExchangeSeal
+    from edoc.reconciliation import Compared, Difference, ExchangeSeals
 
 _BACKUP: Final = Text(
     "có người đã sửa cơ sở dữ liệu: giữ nguyên hiện trạng, tìm xem ai sửa, rồi khôi phục cơ sở dữ liệu từ bản sao lưu",
@@ -26,6 +26,31 @@ _ROWS: Final = {
     "statuses": Text("Trạng thái so với thông điệp đã ký", "Reported states against their sealed messages"),
     "evidence": Text("Chứng cứ so với nội dung đã ký", "Evidence against its sealed statements"),
     "events": Text("Số thứ tự sự kiện so với chứng cứ", "Numbered events against the evidence"),
+}
+"""By the values of the themes."""
+_WARNINGS: Final = {
+    "unjudged_seals": (
+        Text("Con dấu không còn xét được", "Seals that cannot be judged any more"),
+        Text(
+            "chữ ký đúng, nhưng chứng thư gốc, chứng thư trung gian hoặc CRL dùng khi đó đã bị bỏ, thay, hoặc chứng thư"
+            " bị thu hồi sau này: đặt lại chứng thư cũ của tổ chức cấp vào anchors/ hoặc intermediates/ bên cạnh cái"
+            " mới; nếu đã thu hồi lùi ngày, không phải làm gì",
+            "the signatures are right, but the authority's certificate of that day was taken away or replaced, or the"
+            " seal was revoked since: put the authority's old certificate back into anchors/ or intermediates/ beside"
+            " the new one; where a seal was revoked for an earlier time, nothing is to be done",
+        ),
+    ),
+    "unknown_seals": (
+        Text("Con dấu không rõ của ai", "Seals of which nothing tells whose they are"),
+        Text(
+            "nếu là con dấu trước đây của trục: lấy chứng thư từ tệp khóa cũ (openssl pkcs12 -in CŨ.p12 -nokeys"
+            " -clcerts -out TÊN.cer), đặt vào exchange-seals/ trong thư mục của trục; nếu không phải, có người đã đóng"
+            " dấu thay trục: giữ nguyên hiện trạng và tìm xem ai",
+            "if it is a former seal of the exchange: take its certificate out of the old key file (openssl pkcs12 -in"
+            " OLD.p12 -nokeys -clcerts -out NAME.cer) and put it into exchange-seals/ in the home folder; if it is not,"
+            " somebody sealed in the exchange's place: keep all as it is, and find out who did",
+        ),
+    ),
 }
 """By the values of the themes."""
 _LOST: Final = Text("Chứng cứ mất dòng dữ liệu", "Evidence that lost its row")
@@ -72,45 +97,55 @@ class _Tally:
 
 def compare_deeply(program: Program, output: Output) -> Iterator[Finding]:
     """Hold rows and archive against each other: one finding a theme."""
-    is_exchange_seal = _exchange_seals(program)
-    yield from _rows(program.exchange, is_exchange_seal, output)
-    yield from _objects(program.exchange, is_exchange_seal, output)
+    seals = _exchange_seals(program)
+    yield from _rows(program.exchange, seals, output)
+    yield from _objects(program.exchange, seals, output)
 
 
-def _exchange_seals(program: Program) -> IsExchangeSeal:
-    """Whose seals are the exchange's: told by the trust list, else, or where it does not hold, by the certificates."""
+def _exchange_seals(program: Program) -> ExchangeSeals:
+    """Which seals are the exchange's: those that it kept, and those of the trust list, where there is one that holds.
+
+    Raises:
+        CertificateFormatError: a certificate that was kept cannot be read.
+    """
+    from api.exchange_seals import kept_seals
     from edoc.audit.model import has_exchange_role
-    from edoc.reconciliation import has_exchange_role_at
+    from edoc.reconciliation import ExchangeSeals
     from signing.errors import TrustListError
-    from signing.trust_list import Listed
 
+    kept = kept_seals(program.settings)
     try:
         trust = program.trust.audit_trust(program.exchange.clock(), None, has_exchange_role)
     except TrustListError:  # the doctor tells of the list itself
-        return has_exchange_role_at
-    return lambda certificate, at: trust.exchange_seal(certificate, at) is not Listed.NEVER
+        return ExchangeSeals(kept)
+    return ExchangeSeals(kept, trust.trust_list)
 
 
-def _rows(exchange: Exchange, is_exchange_seal: IsExchangeSeal, output: Output) -> Iterator[Finding]:
+def _rows(exchange: Exchange, seals: ExchangeSeals, output: Output) -> Iterator[Finding]:
     from edoc.reconciliation import compare_rows, count_rows
 
     title = Text("So dữ liệu với kho lưu trữ", "Rows against the archive")
     with output.progress(output.say(title), count_rows(exchange)) as advance:
-        tally = _Tally().add(compare_rows(exchange, is_exchange_seal), advance)
+        tally = _Tally().add(compare_rows(exchange, seals), advance)
     for theme, name in _ROWS.items():
         good = theme not in tally.first
         detail = "as sealed" if good else f"{tally.told(theme)}"
         if good and tally.unread:
             detail = f"as sealed, but {tally.unread} of {tally.looked_at} rows have nothing whole to be compared with"
         yield Finding(f"rows_{theme}", name, good, detail, None if good else _BACKUP)
+    for theme, (name, remedy) in _WARNINGS.items():
+        if theme in tally.first:
+            yield Finding(theme, name, good=None, detail=tally.told(theme), remedy=remedy)
+        else:
+            yield Finding(theme, name, good=True, detail="none")
 
 
-def _objects(exchange: Exchange, is_exchange_seal: IsExchangeSeal, output: Output) -> Iterator[Finding]:
+def _objects(exchange: Exchange, seals: ExchangeSeals, output: Output) -> Iterator[Finding]:
     from edoc.reconciliation import find_unclaimed
 
     title = Text("Tìm đối tượng không có dòng dữ liệu", "Objects without a row")
     with output.progress(output.say(title), 0) as advance:
-        tally = _Tally().add(find_unclaimed(exchange, is_exchange_seal), advance)
+        tally = _Tally().add(find_unclaimed(exchange, seals), advance)
     lost, unclaimed = "lost_evidence", "unclaimed_messages"
     none = f"none among {tally.looked_at} objects"
     if lost in tally.first:

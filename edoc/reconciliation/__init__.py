@@ -16,13 +16,13 @@ from edoc.reconciliation.objects import (
     referenced,
     referenced_in,
 )
-from edoc.reconciliation.sealed import IsExchangeSeal, has_exchange_role_at
+from edoc.reconciliation.sealed import ExchangeSeals
 from edoc.reconciliation.unclaimed import find_unclaimed
 
 __all__ = [
     "Compared",
     "Difference",
-    "IsExchangeSeal",
+    "ExchangeSeals",
     "ObjectState",
     "ReconciledObject",
     "Theme",
@@ -30,7 +30,6 @@ __all__ = [
     "count_objects",
     "count_rows",
     "find_unclaimed",
-    "has_exchange_role_at",
     "reconcile",
     "referenced",
     "referenced_in",

@@ -18,10 +18,10 @@ from edoc.reconciliation.events import compare_events, compare_sequences
 from edoc.reconciliation.evidence import compare_evidence
 from edoc.reconciliation.messages import compare_messages
 from edoc.reconciliation.model import Compared
-from edoc.reconciliation.sealed import IsExchangeSeal, SealedArchive, has_exchange_role_at
+from edoc.reconciliation.sealed import NOTHING_KEPT, ExchangeSeals, SealedArchive
 
 
-def compare_rows(exchange: Exchange, is_exchange_seal: IsExchangeSeal = has_exchange_role_at) -> Iterator[Compared]:
+def compare_rows(exchange: Exchange, seals: ExchangeSeals = NOTHING_KEPT) -> Iterator[Compared]:
     """Hold every message, delivery, evidence and event row, and every agency's numbers, against the archive.
 
     What the archive does not have whole is passed over: :func:`~edoc.reconciliation.objects.reconcile` tells of it.
@@ -29,7 +29,7 @@ def compare_rows(exchange: Exchange, is_exchange_seal: IsExchangeSeal = has_exch
     Raises:
         DatabaseError, ArchiveError: one of both cannot be read.
     """
-    archive = SealedArchive(exchange, is_exchange_seal)
+    archive = SealedArchive(exchange, seals)
     yield from compare_messages(exchange, archive)
     yield from compare_deliveries(exchange, archive)
     yield from compare_evidence(exchange, archive)

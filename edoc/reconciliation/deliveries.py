@@ -20,7 +20,7 @@ from edoc.envelope.model import StatusMessage
 from edoc.evidence.model import MessageKind
 from edoc.evidence.rows import acceptance_occasion, handover_occasion
 from edoc.exchange import Exchange
-from edoc.reconciliation.model import Compared, Difference, Theme, as_difference, differing
+from edoc.reconciliation.model import Compared, Difference, SealProblem, Theme, as_difference, differing
 from edoc.reconciliation.sealed import ForeignError, SealedArchive, SealedMessage, UnreadError
 from edoc.reconciliation.snapshots import FIRST, Row, fetch, grouped, snapshot
 
@@ -140,12 +140,12 @@ def _report_differences(
         columns.append("received_at")
     yield from as_difference(Theme.STATUSES, subject, columns, "the sealed status message and its acceptance")
     for problem in problems:
-        yield Difference(Theme.STATUSES, subject, problem)
+        yield problem.as_difference(Theme.STATUSES, subject)
 
 
 def _compare_report(
     archive: SealedArchive, delivery: _Delivery, report: Row, sealed: SealedMessage, message: StatusMessage
-) -> tuple[list[str], list[str]]:
+) -> tuple[list[str], list[SealProblem]]:
     """The columns that differ, and what is wrong with the seal."""
     reporter = archive.agency(message.sender.organ_id)
     reporter_id = None if reporter is None else reporter.id
@@ -160,8 +160,11 @@ def _compare_report(
     row = delivery.row
     if [row["sender_id"], row["recipient_id"], row["document_id"]] != [*parties, message.response_for.document_id]:
         columns.append("delivery_id")
-    if message.status_code == ARRIVED and archive.sealed_by_exchange(sealed, report["message_received_at"]):
-        return columns + differing(report, {"by_exchange": True, "validation": "[]"}), []
+    if message.status_code == ARRIVED:
+        problem = archive.own_seal_problem(sealed, report["message_received_at"])
+        if problem is None or (problem.doubt and report["by_exchange"]):
+            problems = [] if problem is None else [problem]
+            return columns + differing(report, {"by_exchange": True, "validation": "[]"}), problems
     if report["by_exchange"]:
         columns.append("by_exchange")
     seal_row = {"received_at": report["message_received_at"], "validation": report["validation"]}

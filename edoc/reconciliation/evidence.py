@@ -45,7 +45,8 @@ def _compare(archive: SealedArchive, row: Row, present: frozenset[str], last: Ma
     except ForeignError as error:
         return Compared((Difference(Theme.EVIDENCE, subject, str(error)),))
     differences = as_difference(Theme.EVIDENCE, subject, _columns(archive, row, evidence), "the sealed statement")
-    wrong = [] if problem is None else [problem]
+    differences += [] if problem is None else [problem.as_difference(Theme.EVIDENCE, subject)]
+    wrong = []
     if evidence.previous_sha256 is not None and evidence.previous_sha256 not in present:
         wrong.append("the evidence that it follows on has no row")
     if evidence.type is not EvidenceType.SUBMISSION_REJECTION and row["message_kind"] is None:

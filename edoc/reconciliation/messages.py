@@ -91,7 +91,7 @@ def _differences(archive: SealedArchive, letter: _Letter, sealed: SealedMessage)
     yield from as_difference(Theme.DOCUMENTS, letter.subject, columns, _MESSAGE)
     sender = archive.agency(message.sender.organ_id)
     for problem in archive.seal_problems(sealed, sender, letter.message):
-        yield Difference(Theme.DOCUMENTS, letter.subject, problem)
+        yield problem.as_difference(Theme.DOCUMENTS, letter.subject)
     yield from _delivery_differences(archive, letter, message, accepted, consigned)
 
 

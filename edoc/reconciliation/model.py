@@ -24,6 +24,11 @@ class Theme(Enum):
     """Evidence in the archive without a row. The row is committed before the archive has it, so that it was lost."""
     UNCLAIMED_MESSAGES = "unclaimed_messages"
     """A message in the archive without a row: what a crash before the commit leaves, or a row was lost."""
+    UNJUDGED_SEALS = "unjudged_seals"
+    """Seals whose values are right, of holders that are known, under certificates that the present anchors and CRLs do
+    not show to be good: what was trusted then was replaced or taken back since."""
+    UNKNOWN_SEALS = "unknown_seals"
+    """Seals in the exchange's name that are good, and of which nothing tells whose they are."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +40,19 @@ class Difference:
     """What it is about, such as the letter's DocumentId."""
     what: str
     """Names columns, never what letters say."""
+
+
+@dataclass(frozen=True)
+class SealProblem:
+    """Why a seal does not show what its row says."""
+
+    what: str
+    doubt: Theme | None = None
+    """What it is told under where it accuses nobody; None where the seal is simply not the right one."""
+
+    def as_difference(self, theme: Theme, subject: str) -> Difference:
+        """The difference of something that is otherwise told under ``theme``."""
+        return Difference(self.doubt or theme, subject, self.what)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -16,8 +16,6 @@ from typing import Any, Final
 from cryptography import x509
 from lxml import etree
 
-from edoc.acceptance.errors import RefusedError, VerificationUnavailableError
-from edoc.acceptance.verification import check_seal
 from edoc.audit.model import has_exchange_role
 from edoc.directory.errors import DirectoryError
 from edoc.directory.model import Agency, Directory
@@ -30,10 +28,13 @@ from edoc.evidence.errors import EvidenceFormatError
 from edoc.evidence.model import Evidence
 from edoc.evidence.rows import MAX_EVIDENCE_BYTES
 from edoc.exchange import Exchange
+from edoc.reconciliation.model import SealProblem, Theme
+from keys.certificates import fingerprint
 from signing.errors import XmlError
 from signing.parts import ElementPart
-from signing.report import ValidationReport, report_as_json
-from signing.xades.verifier import SignaturePresence, classify, verify
+from signing.report import Indication, ValidationReport, report_as_json
+from signing.trust_list import Listed, TrustedAs, TrustList
+from signing.xades.verifier import ANCHOR_EXPIRED, ON_HOLD, SignaturePresence, classify, verify, verify_all
 from signing.xml import ByteSource, MemorySource, ParsedXml, parse
 
 IN_MEMORY_BYTES: Final = 2 << 20
@@ -42,25 +43,54 @@ _REMEMBERED: Final = 32
 """Statements read last. One of a thousand recipients takes a third of a megabyte."""
 _UNREADABLE: Final = (ObjectNotFoundError, ObjectCorruptError)
 _JUDGED_ALIKE: Final = (
-    "indication",
     "validated_at",
     "signature_id",
     "signature_algorithm",
     "signing_time",
     "claimed_roles",
-    "covered",
+    "signer",
 )
-"""Of a validation report, what does not hang on the day on which it is made."""
+"""Of a validation report, what does not hang on the day on which it is made, nor on what is trusted then."""
+_HANGS_ON_TRUST: Final = frozenset(
+    {
+        "path.not_found",
+        "path.revocation_unknown",
+        "path.authority_validity",
+        "path.revoked",
+        "path.authority_revoked",
+        "path.was_on_hold",
+        ON_HOLD,
+        ANCHOR_EXPIRED,
+    }
+)
+"""The rules of signatures that may have been good by the anchors and CRLs of their day. Those whose value is wrong have
+another (``signing.xades.verifier``)."""
 
 
-IsExchangeSeal = Callable[[x509.Certificate, datetime], bool]
-"""Whether a certificate, found good, was a seal of the exchange at that time; the present one always is."""
+@dataclass(frozen=True)
+class ExchangeSeals:
+    """Which seals, beside the present one, are the exchange's."""
+
+    kept: frozenset[x509.Certificate] = frozenset()
+    """Those that it had before, of which it kept the certificates itself."""
+    trust_list: TrustList | None = None
+    """Names more of them; without one, a certificate that was issued as an exchange's seal is believed to be one."""
+
+    def names(self, certificate: x509.Certificate, at: datetime) -> bool:
+        """Whether somebody else than the certificate says so; holds of one without a path as well."""
+        if certificate in self.kept:
+            return True
+        trust_list = self.trust_list
+        return trust_list is not None and (
+            trust_list.listed(certificate, TrustedAs.EXCHANGE_SEAL, at) is not Listed.NEVER
+        )
+
+    def knows(self, certificate: x509.Certificate, at: datetime) -> bool:
+        """Whether a certificate that was found good is one of them."""
+        return self.names(certificate, at) or (self.trust_list is None and has_exchange_role(certificate))
 
 
-def has_exchange_role_at(certificate: x509.Certificate, at: datetime) -> bool:
-    """Whether the certificate itself says so, where no trust list tells."""
-    del at
-    return has_exchange_role(certificate)
+NOTHING_KEPT: Final = ExchangeSeals()
 
 
 class UnreadError(Exception):
@@ -94,8 +124,8 @@ class _Statement:
 class SealedArchive:
     """Reads what is sealed. Not to be shared between threads."""
 
-    def __init__(self, exchange: Exchange, is_exchange_seal: IsExchangeSeal) -> None:
-        self._exchange, self._is_exchange_seal = exchange, is_exchange_seal
+    def __init__(self, exchange: Exchange, seals: ExchangeSeals) -> None:
+        self._exchange, self._seals = exchange, seals
         self._validator = exchange.validator().without_revocation()
         self._remembered: OrderedDict[str, Evidence] = OrderedDict()
 
@@ -130,7 +160,7 @@ class SealedArchive:
         self._remember(row["sha256"], evidence)
         return evidence
 
-    def judged_evidence(self, row: Mapping[str, Any]) -> tuple[Evidence, str | None]:
+    def judged_evidence(self, row: Mapping[str, Any]) -> tuple[Evidence, SealProblem | None]:
         """The statement of an evidence row, and what is wrong with its seal.
 
         Raises:
@@ -138,14 +168,15 @@ class SealedArchive:
         """
         statement = _read(self._body(row))
         self._remember(row["sha256"], statement.evidence)
-        return statement.evidence, self._seal_problem(statement)
+        return statement.evidence, self._statement_problem(statement)
 
     def is_own_evidence(self, body: bytes) -> bool:
-        """Whether bytes are a statement under the exchange's seal."""
+        """Whether bytes are a statement under the exchange's seal; not, where nothing tells whose the seal is."""
         try:
-            return self._seal_problem(_read(body)) is None
+            problem = self._statement_problem(_read(body))
         except ForeignError:
             return False
+        return problem is None or problem.doubt is Theme.UNJUDGED_SEALS
 
     def message(self, sha256: str) -> SealedMessage:
         """A message, decoded.
@@ -165,28 +196,43 @@ class SealedArchive:
         except (XmlError, MessageError) as error:
             raise ForeignError("what the archive holds is no message") from error
 
-    def seal_problems(self, sealed: SealedMessage, sender: Agency | None, row: Mapping[str, Any]) -> list[str]:
-        """What is wrong with the seals of an agency's message, and with the reports on them in its message row."""
+    def seal_problems(self, sealed: SealedMessage, sender: Agency | None, row: Mapping[str, Any]) -> list[SealProblem]:
+        """What is wrong with the seals of an agency's message, and with the reports on them in its message row.
+
+        A binding of the sender counts for all times: whoever ended it since may have ended it at a time before.
+        """
         if sender is None:
             return []
-        received_at: datetime = row["received_at"]
-        try:
-            reports = check_seal(
-                sealed.document, sealed.decoded, [sender], self.directory, self._validator, received_at
-            )
-        except RefusedError as error:
-            return [f"the seal does not hold ({error.violations[0].code})"]
-        except VerificationUnavailableError:
-            return []
-        return [] if _same_reports(reports, row["validation"]) else ["validation: not as the seals are"]
+        reports = self._reports(sealed, row["received_at"])
+        failed = [_rule(report) for report in reports if not report.passed]
+        wrong = [rule for rule in failed if rule not in _HANGS_ON_TRUST]
+        if not reports:
+            return [SealProblem("the seal does not hold (N.Signature)")]
+        if wrong:
+            return [SealProblem(f"the seal does not hold (M.Signature.{wrong[0]})")]
+        if not any(self._bound_to(report.signer) == sender.id for report in reports):
+            return [SealProblem("the seal does not hold (M.Signature.signer)")]
+        problems = [_unjudged(failed[0])] if failed else []
+        if not _same_reports(reports, row["validation"]):
+            problems.append(SealProblem("validation: not as the seals are"))
+        return problems
 
-    def sealed_by_exchange(self, sealed: SealedMessage, at: datetime) -> bool:
-        """Whether a message is under the exchange's own seal, as its reports of arrivals are."""
+    def own_seal_problem(self, sealed: SealedMessage, at: datetime) -> SealProblem | None:
+        """Why a message is not under the exchange's own seal, as its reports of arrivals are; None where it is."""
+        problems = [self._own_problem(report, at) for report in self._reports(sealed, at)]
+        if None in problems:
+            return None
+        found = [each for each in problems if each is not None]
+        return next((each for each in found if each.doubt), found[0] if found else SealProblem("it has no seal"))
+
+    def _reports(self, sealed: SealedMessage, at: datetime) -> tuple[ValidationReport, ...]:
         present = [each for each in sealed.decoded.signatures if classify(each) is SignaturePresence.PRESENT]
-        reports = [
-            verify(sealed.document, each, sealed.decoded.parts, validator=self._validator, at=at) for each in present
-        ]
-        return any(report.passed and self._is_exchange(report.signer, at) for report in reports)
+        return verify_all(sealed.document, present, sealed.decoded.parts, validator=self._validator, at=at)
+
+    def _bound_to(self, signer: x509.Certificate | None) -> int | None:
+        """The agency to which a certificate is or was bound."""
+        binding = None if signer is None else self.directory.bindings.get(fingerprint(signer))
+        return None if binding is None else binding.agency_id
 
     def _source(self, sha256: str, size: int) -> ByteSource:
         if size > IN_MEMORY_BYTES:
@@ -206,22 +252,34 @@ class SealedArchive:
                 raise ForeignError("its body is neither in the row nor in the archive") from error
             raise UnreadError from error
 
-    def _seal_problem(self, statement: _Statement) -> str | None:
+    def _statement_problem(self, statement: _Statement) -> SealProblem | None:
         at = statement.evidence.event_time
         report = verify(statement.document, statement.signature, [statement.part], validator=self._validator, at=at)
+        return self._own_problem(report, at)
+
+    def _own_problem(self, report: ValidationReport, at: datetime) -> SealProblem | None:
+        """Why a seal is not the exchange's; None where it is.
+
+        Without a path a certificate says nothing of itself: of such, only those are not wrong that somebody else names.
+        """
+        signer = report.signer
+        if signer is None:
+            return SealProblem(f"the seal does not hold ({_rule(report)})")
+        is_present = signer == self._exchange.issuer.key.certificate
         if not report.passed:
-            return f"the seal does not hold ({report.findings[0].rule})"
-        return None if self._is_exchange(report.signer, at) else "the seal is not the exchange's"
+            if _rule(report) in _HANGS_ON_TRUST and (is_present or self._seals.names(signer, at)):
+                return _unjudged(_rule(report))
+            return SealProblem(f"the seal does not hold ({_rule(report)})")
+        if is_present or self._seals.knows(signer, at):
+            return None
+        if self._bound_to(signer) is not None:
+            return SealProblem("the seal is not the exchange's")
+        return SealProblem(f"nothing tells whose the seal is (certificate {fingerprint(signer)})", Theme.UNKNOWN_SEALS)
 
     def _remember(self, sha256: str, evidence: Evidence) -> None:
         self._remembered[sha256] = evidence
         if len(self._remembered) > _REMEMBERED:
             self._remembered.popitem(last=False)
-
-    def _is_exchange(self, signer: x509.Certificate | None, at: datetime) -> bool:
-        if signer is None:
-            return False
-        return signer == self._exchange.issuer.key.certificate or self._is_exchange_seal(signer, at)
 
 
 def _read(body: bytes) -> _Statement:
@@ -233,14 +291,31 @@ def _read(body: bytes) -> _Statement:
     return _Statement(evidence, document, part, signature)
 
 
+def _rule(report: ValidationReport) -> str:
+    return report.findings[0].rule
+
+
+def _unjudged(rule: str) -> SealProblem:
+    return SealProblem(f"the seal's value is right, its certificate cannot be judged ({rule})", Theme.UNJUDGED_SEALS)
+
+
 def _same_reports(reports: Sequence[ValidationReport], text: str) -> bool:
-    """Whether the reports in a row say of the seals what they are found to be."""
+    """Whether the reports in a row say of the seals what they are found to be: that they passed, which the acceptance
+    proves, and all else but the authorities on the path, which hang on what was trusted then.
+    """
     try:
-        told = [_core(each) for each in json.loads(text)]
-    except (ValueError, TypeError, KeyError, AttributeError):
+        told = json.loads(text)
+        return len(told) == len(reports) and all(_is_same(*each) for each in zip(told, reports, strict=True))
+    except (ValueError, TypeError, LookupError, AttributeError):
         return False
-    return told == [_core(report_as_json(each)) for each in reports]
 
 
-def _core(report: Mapping[str, Any]) -> list[object]:
-    return [*(report[name] for name in _JUDGED_ALIKE), report["signer"]["sha256"]]
+def _is_same(told: Mapping[str, Any], report: ValidationReport) -> bool:
+    found = report_as_json(report)
+    names = (*_JUDGED_ALIKE, "covered") if report.passed else _JUDGED_ALIKE
+    has_passed = [told["indication"], told["sub_indication"], told["findings"]] == [
+        Indication.TOTAL_PASSED.value,
+        None,
+        [],
+    ]
+    return has_passed and told["path"][0] == told["signer"] and all(told[name] == found[name] for name in names)

@@ -16,7 +16,7 @@ from edoc.evidence.rows import MAX_EVIDENCE_BYTES
 from edoc.exchange import Exchange
 from edoc.reconciliation.model import Compared, Difference, Theme
 from edoc.reconciliation.objects import PAGE, referenced_in
-from edoc.reconciliation.sealed import ForeignError, IsExchangeSeal, SealedArchive, UnreadError, has_exchange_role_at
+from edoc.reconciliation.sealed import NOTHING_KEPT, ExchangeSeals, ForeignError, SealedArchive, UnreadError
 
 GRACE: Final = timedelta(days=1)
 """What is younger may be about to be referred to."""
@@ -24,13 +24,13 @@ _HEAD_BYTES: Final = 64
 _NOTHING: Final = Compared()
 
 
-def find_unclaimed(exchange: Exchange, is_exchange_seal: IsExchangeSeal = has_exchange_role_at) -> Iterator[Compared]:
+def find_unclaimed(exchange: Exchange, seals: ExchangeSeals = NOTHING_KEPT) -> Iterator[Compared]:
     """Look at every object of the archive.
 
     Raises:
         DatabaseError, ArchiveError: one of both cannot be read.
     """
-    archive, is_referenced, now = SealedArchive(exchange, is_exchange_seal), referenced_in(exchange), exchange.clock()
+    archive, is_referenced, now = SealedArchive(exchange, seals), referenced_in(exchange), exchange.clock()
     objects = exchange.store.list()
     while stats := list(itertools.islice(objects, PAGE)):
         known = is_referenced([each.sha256 for each in stats])

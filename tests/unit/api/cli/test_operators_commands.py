@@ -18,20 +18,29 @@ import pytest
 import structlog
 from sqlalchemy import update
 
+from api.bootstrap import build_program
 from api.cli import service
 from api.cli.demo.tampering import damaged_object
 from api.cli.service import Outage
 from api.client import Client
+from api.config import load_settings
 from api.observability import READY_FREE_BYTES
 from edoc import reconciliation
+from edoc.acceptance.errors import RefusedError
+from edoc.acceptance.incoming import incoming_bytes
+from edoc.acceptance.service import Acceptance
+from edoc.access.tokens import Principal, Scope
 from edoc.archive.local import LocalObjectStore
 from edoc.database.engine import write
 from edoc.database.errors import DatabaseError
 from edoc.database.tables import DocumentRow
 from edoc.directory.loader import KINDS
+from edoc.envelope.codec import encode
 from edoc.errors import ArchiveError
+from edoc.exchange import Exchange
 from edoc.reconciliation import Compared, Difference, Theme
 from edoc.worker import Worker
+from tests.support.services import letter
 from tests.unit.api.cli.conftest import City, Edoc
 
 AGENCIES = "code,old_code,parent_code,kind,name,name_en\nH1,0.1,,city,Thành phố,City\nH1.1,,H1,office,Văn phòng,\n"
@@ -93,7 +102,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_exchange(
     assert {each["name"] for each in report["checks"]} == {
         "clock", "sqlite", "disk", "home", "port", "database", "archive", "trust", "crls", "trust_list", "seal",
         "agencies", "outbox", "archive_objects", "rows_documents", "rows_deliveries", "rows_statuses", "rows_evidence",
-        "rows_events", "lost_evidence", "unclaimed_messages",
+        "rows_events", "unjudged_seals", "unknown_seals", "lost_evidence", "unclaimed_messages",
     }  # fmt: skip
     assert "✓ Database" in edoc("doctor", "--home", home).stdout
 
@@ -179,6 +188,62 @@ def test_the_doctor_tells_lost_evidence_from_what_a_crash_leaves(
     assert checks["unclaimed_messages"]["outcome"] == "warning"
     assert checks["unclaimed_messages"]["detail"].startswith("2; first")
     assert checks["unclaimed_messages"]["remedy"]
+
+
+def test_the_doctor_accuses_nobody_where_seals_cannot_be_judged(
+    edoc: Edoc, city: City, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+    themes = (Theme.UNJUDGED_SEALS, Theme.UNKNOWN_SEALS)
+    monkeypatch.setattr(
+        reconciliation, "compare_rows", lambda *_: iter([Compared((Difference(each, "x", "y"),)) for each in themes])
+    )
+    report = edoc.json("doctor", "--deep", "--home", city.home)
+    warnings = {each["name"]: each for each in report["checks"] if each["outcome"] == "warning"}
+    assert set(warnings) == {"unjudged_seals", "unknown_seals"}
+    assert "anchors/" in warnings["unjudged_seals"]["remedy"]
+    assert "exchange-seals/" in warnings["unknown_seals"]["remedy"]
+    assert all(each["detail"] == "1; first: x: y" for each in warnings.values())
+
+
+def test_evidence_under_a_key_that_the_exchange_had_before_is_its_own(
+    edoc: Edoc, home: str, tmp_path: Path, password: str, agencies: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDOC_PORT", "0")
+    own, keys = tmp_path / "own", []
+    for name in ("first", "second"):
+        keys.append(str(tmp_path / f"{name}.p12"))
+        edoc("keys", "issue", "H9", name, "--home", home, "--out", keys[-1], "--password-file", password)
+    edoc("init", "--home", str(own), "--key", keys[0], "--password-file", password, "--agencies", agencies)
+    shutil.rmtree(own / "trust")
+    shutil.copytree(Path(home) / "trust", own / "trust")
+    for name in ("trust-list.xml", "trust-list-authority.pem"):
+        (own / "trust" / name).unlink(missing_ok=True)
+    program = build_program(load_settings(own))
+    _seal_a_rejection(program.exchange)
+    program.close()
+    assert edoc.json("doctor", "--deep", "--home", str(own))["ok"] is True
+    (own / "keys" / "exchange.p12").rename(own / "keys" / "old.p12")
+    edoc("init", "--home", str(own), "--key", keys[1], "--password-file", password)
+    assert _outcomes(edoc, own)["unknown_seals"] == "good"
+    assert len(list((own / "exchange-seals").iterdir())) == 2
+    shutil.rmtree(own / "exchange-seals")
+    outcomes = _outcomes(edoc, own)
+    assert (outcomes["unknown_seals"], outcomes["rows_evidence"]) == ("warning", "good")
+
+
+def _outcomes(edoc: Edoc, home: Path) -> dict[str, str]:
+    checks = edoc.json("doctor", "--deep", "--home", str(home))["checks"]
+    return {each["name"]: each["outcome"] for each in checks}
+
+
+def _seal_a_rejection(exchange: Exchange) -> None:
+    """The one piece of evidence that needs no message that holds."""
+    agency = exchange.directory.current().find("H1.1")
+    caller = Principal(UUID(int=1), agency.id, agency.code, frozenset({Scope.SEND}))
+    message = letter(sender="H1.1", to=("H1",))
+    with pytest.raises(RefusedError):
+        Acceptance(exchange).submit(incoming_bytes(b"".join(encode(message).encoded_chunks())), caller)
 
 
 def test_the_doctor_says_of_an_archive_that_cannot_be_written_what_to_do_about_it(

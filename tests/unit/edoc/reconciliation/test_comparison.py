@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.x509 import ReasonFlags
 from sqlalchemy import delete, select, update
 
 from edoc.acceptance.columns import document_columns
@@ -24,12 +27,17 @@ from edoc.database.tables import (
     MessageRow,
     StatusReportRow,
 )
+from edoc.directory.repository import end_binding
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Evidence
-from edoc.reconciliation import Compared, Difference, Theme, compare_rows, count_rows, find_unclaimed
+from edoc.reconciliation import Compared, Difference, ExchangeSeals, Theme, compare_rows, count_rows, find_unclaimed
+from edoc.sealing import seal_message
+from keys.certificates import CertificateRole, fingerprint
+from keys.memory import MemoryKey
+from keys.trust import PathValidator, RevocationData, TrustAnchors
 from tests.support.busy_days import busy_days
-from tests.support.pki import private_key
+from tests.support.pki import NOW, private_key, role_policy
 from tests.support.services import (
     OFFICE,
     OTHER_WARD,
@@ -92,6 +100,156 @@ def test_a_healthy_exchange_has_no_difference(small: SmallExchange) -> None:
 def test_evidence_that_is_not_archived_yet_is_compared_as_well(small: SmallExchange) -> None:
     small.hand_over(small.submit(letter()).document_pk, WARD)
     assert list(compare_rows(small.exchange)) == [Compared()] * count_rows(small.exchange)
+
+
+def ordinary(small: SmallExchange, number: int) -> MemoryKey:
+    """A seal as authorities issue it to anybody: it does not say that it is an exchange's."""
+    return small.pki.certificate("Exchange", issuer=small.pki.issuing, key=private_key("P-256", number))
+
+
+def unknown_authoritys(small: SmallExchange) -> MemoryKey:
+    """A seal of an authority that is no anchor, which claims to be an exchange's."""
+    root = small.pki.authority("Nobody's root", key=private_key("P-256", 50))
+    extensions = [(role_policy(CertificateRole.EXCHANGE_SEAL), False)]
+    return small.pki.certificate("Nobody", issuer=root, extensions=extensions, key=private_key("P-256", 41))
+
+
+def put_under(small: SmallExchange, key: MemoryKey) -> None:
+    """Give the exchange another key."""
+    small.exchange = replace(small.exchange, issuer=EvidenceIssuer(small.exchange.issuer.party, key))
+
+
+def judge_by(small: SmallExchange, validator: PathValidator) -> None:
+    """Give the exchange other anchors and CRLs."""
+    small.exchange = replace(small.exchange, validator=lambda: validator)
+
+
+def without_anchor(small: SmallExchange) -> PathValidator:
+    """What judges after the authority's certificate was replaced by another's."""
+    other = small.pki.authority("Another root", key=private_key("P-256", 51))
+    return PathValidator(TrustAnchors([other.certificate]), RevocationData(()))
+
+
+def test_of_a_former_seal_of_the_exchange_that_nobody_names_it_is_told_that_nothing_tells(
+    small: SmallExchange,
+) -> None:
+    former = ordinary(small, 42)
+    put_under(small, former)
+    busy_days(small)
+    assert found(small) == []
+    put_under(small, ordinary(small, 43))
+    assert themes(small) == {Theme.UNKNOWN_SEALS}
+    small.submit(letter(9))
+    kept = ExchangeSeals(frozenset({former.certificate}))
+    assert set(compare_rows(small.exchange, kept)) == {Compared()}
+
+
+def test_a_former_seal_that_the_certificate_itself_calls_the_exchanges_is_known(small: SmallExchange) -> None:
+    busy_days(small)
+    put_under(small, ordinary(small, 43))
+    assert found(small) == []
+
+
+def test_lost_evidence_under_a_seal_that_was_kept_is_found(small: SmallExchange) -> None:
+    former = ordinary(small, 42)
+    put_under(small, former)
+    small.submit(letter())
+    small.work()
+    alter(small, delete(EvidenceRow).where(EvidenceRow.type == "ContentConsignment"))
+    put_under(small, ordinary(small, 43))
+    small.clock.now = datetime.now(UTC) + timedelta(days=2)
+    kept = ExchangeSeals(frozenset({former.certificate}))
+    assert [each for compared in find_unclaimed(small.exchange) for each in compared.differences] == []
+    lost = [each.theme for compared in find_unclaimed(small.exchange, kept) for each in compared.differences]
+    assert lost == [Theme.LOST_EVIDENCE]
+
+
+def test_a_binding_that_was_ended_for_a_time_before_a_letter_is_no_difference(small: SmallExchange) -> None:
+    busy_days(small)
+    with write(small.exchange.engine) as connection:
+        for key in small.seals.values():
+            end_binding(connection, fingerprint(key.certificate), NOW - timedelta(days=1))
+    small.exchange.directory.refresh()
+    assert found(small) == []
+
+
+def test_an_authority_that_is_not_trusted_any_more_is_told_as_such(small: SmallExchange) -> None:
+    busy_days(small)
+    judge_by(small, without_anchor(small))
+    assert themes(small) == {Theme.UNJUDGED_SEALS}
+    assert {each.what for each in found(small)} == {
+        "the seal's value is right, its certificate cannot be judged (path.not_found)"
+    }
+
+
+def test_seals_that_were_revoked_since_for_a_time_before_are_told_as_not_to_be_judged(small: SmallExchange) -> None:
+    busy_days(small)
+    small.pki.revoke(small.seals[OFFICE], NOW - timedelta(days=1), ReasonFlags.key_compromise)
+    judge_by(small, small.pki.validator())
+    assert {(each.theme, each.what[-14:]) for each in found(small)} == {(Theme.UNJUDGED_SEALS, "(path.revoked)")}
+
+
+def test_what_was_altered_is_found_though_its_authority_is_not_trusted_any_more(small: SmallExchange) -> None:
+    small.hand_over(small.submit(letter()).document_pk, WARD)
+    handover = EvidenceRow.type == "ContentHandover"
+    with read(small.exchange.engine) as connection:
+        body = connection.execute(select(EvidenceRow.body).where(handover)).scalar_one()
+        told = json.loads(connection.execute(select(MessageRow.validation)).scalar_one())
+    assert body is not None
+    forged = body.replace("Bến Nghé".encode(), "Bến Thành".encode())
+    sha256 = hashlib.sha256(forged).hexdigest()
+    alter(small, update(EvidenceRow).where(handover).values(body=forged, sha256=sha256))
+    alter(small, update(EventRow).where(EventRow.type == "ContentHandover").values(evidence_sha256=sha256))
+    told[0]["signing_time"] = LATER.isoformat()
+    alter(small, update(MessageRow).values(validation=json.dumps(told)))
+    judge_by(small, without_anchor(small))
+    assert {(each.theme, each.what) for each in found(small) if each.theme is not Theme.UNJUDGED_SEALS} == {
+        (Theme.EVIDENCE, "the seal does not hold (reference.digest)"),
+        (Theme.DOCUMENTS, "validation: not as the seals are"),
+    }
+
+
+def test_a_letter_under_no_agencys_seal_is_found_though_no_authority_is_trusted(small: SmallExchange) -> None:
+    receipt = small.submit(letter())
+    forged = incoming_bytes(b"".join(seal_message(letter(), unknown_authoritys(small), NOW).encoded_chunks()))
+    archive_message(forged, small.exchange.store)
+    alter_freely(
+        small, update(MessageRow).where(MessageRow.sha256 == receipt.message_sha256).values(sha256=forged.sha256)
+    )
+    assert "the seal does not hold (M.Signature.signer)" in {each.what for each in found(small)}
+    assert Theme.DOCUMENTS in themes(small)
+
+
+def test_an_arrival_under_a_seal_of_the_exchange_that_nobody_can_judge_now_is_no_agencys(small: SmallExchange) -> None:
+    small.hand_over(small.submit(letter()).document_pk, WARD)
+    small.work()
+    judge_by(small, without_anchor(small))
+    assert themes(small) == {Theme.UNJUDGED_SEALS}
+    alter(small, update(StatusReportRow).values(by_exchange=False))
+    assert Theme.STATUSES in themes(small)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("indication", "INDETERMINATE"),
+        ("sub_indication", "TRY_LATER"),
+        ("findings", [{"rule": "x", "reason": "x", "remedy": "x"}]),
+        ("signing_time", "2026-11-24T00:00:00+00:00"),
+        ("claimed_roles", ["x"]),
+        ("signer", {"subject": "CN=X", "sha256": "0" * 64}),
+        ("path", []),
+        ("path", [{"subject": "CN=X", "sha256": "0" * 64}]),
+        ("covered", []),
+    ],
+)
+def test_an_altered_entry_of_a_validation_report_is_found(small: SmallExchange, name: str, value: object) -> None:
+    small.submit(letter())
+    with read(small.exchange.engine) as connection:
+        told = json.loads(connection.execute(select(MessageRow.validation)).scalar_one())
+    alter(small, update(MessageRow).values(validation=json.dumps([{**told[0], name: value}])))
+    [difference] = found(small)
+    assert (difference.theme, difference.what) == (Theme.DOCUMENTS, "validation: not as the seals are")
 
 
 def test_a_closed_seal_and_crls_that_are_gone_are_no_difference(small: SmallExchange) -> None:
@@ -390,7 +548,7 @@ def test_the_deleted_acceptance_of_a_report_is_found(small: SmallExchange) -> No
     assert any(each.theme is Theme.EVIDENCE for each in found(small))
 
 
-@pytest.mark.parametrize("forger", ["agency", "nobody", "text"])
+@pytest.mark.parametrize("forger", ["agency", "nobody", "text", "stranger"])
 def test_a_statement_that_the_exchange_did_not_seal_is_found(small: SmallExchange, forger: str) -> None:
     small.hand_over(small.submit(letter()).document_pk, WARD)
     handover = EvidenceRow.type == "ContentHandover"
@@ -401,15 +559,19 @@ def test_a_statement_that_the_exchange_did_not_seal_is_found(small: SmallExchang
         forged, why = body.replace("Bến Nghé".encode(), "Bến Thành".encode()), "the seal does not hold"
         assert forged != body
     else:
-        nobody = small.pki.certificate("Nobody", issuer=small.pki.issuing, key=private_key("P-256", 41))
-        key = small.seals[WARD] if forger == "agency" else nobody
+        forgers = {
+            "agency": (small.seals[WARD], "the seal is not the exchange's"),
+            "nobody": (unknown_authoritys(small), "the seal does not hold (path.not_found)"),
+            "stranger": (ordinary(small, 41), "nothing tells whose the seal is"),
+        }
+        key, why = forgers[forger]
         statement = read_statement(body)
-        forged, why = EvidenceIssuer(statement.issuer, key).seal(statement).body, "the seal is not the exchange's"
+        forged = EvidenceIssuer(statement.issuer, key).seal(statement).body
     sha256 = hashlib.sha256(forged).hexdigest()
     alter(small, update(EvidenceRow).where(handover).values(body=forged, sha256=sha256))
     alter(small, update(EventRow).where(EventRow.type == "ContentHandover").values(evidence_sha256=sha256))
     [difference] = found(small)
-    assert difference.theme is Theme.EVIDENCE
+    assert difference.theme is (Theme.UNKNOWN_SEALS if forger == "stranger" else Theme.EVIDENCE)
     assert difference.what.startswith(why)
 
 
