@@ -26,8 +26,15 @@ _ROWS: Final = {
     "statuses": Text("Trạng thái so với thông điệp đã ký", "Reported states against their sealed messages"),
     "evidence": Text("Chứng cứ so với nội dung đã ký", "Evidence against its sealed statements"),
     "events": Text("Số thứ tự sự kiện so với chứng cứ", "Numbered events against the evidence"),
+    "tasks": Text("Chứng cứ chờ lưu so với việc chờ làm", "Evidence to be archived against the outbox"),
 }
 """By the values of the themes."""
+_LOST_TASKS: Final = Text(
+    "có việc đã bị xóa khỏi bảng outbox: tìm xem ai xóa, rồi thêm lại (docs/operation.md, Lost tasks); không mất chứng"
+    " cứ nào, đừng khôi phục bản sao lưu vì việc này",
+    "tasks were removed from the table outbox: find out who did, then put them back (docs/operation.md, Lost tasks);"
+    " no evidence is lost, so restore no backup for this",
+)
 _WARNINGS: Final = {
     "unjudged_seals": (
         Text("Con dấu không còn xét được", "Seals that cannot be judged any more"),
@@ -38,6 +45,15 @@ _WARNINGS: Final = {
             "the signatures are right, but the authority's certificate of that day was taken away or replaced, or the"
             " seal was revoked since: put the authority's old certificate back into anchors/ or intermediates/ beside"
             " the new one; where a seal was revoked for an earlier time, nothing is to be done",
+        ),
+    ),
+    "unreported_arrivals": (
+        Text("Văn bản đã đến mà chưa báo", "Arrivals that are not reported"),
+        Text(
+            "nếu khi đó EDOC_REPORT_ARRIVAL tắt, không phải làm gì; nếu không, có việc đã bị xóa khỏi bảng outbox: tìm"
+            " xem ai xóa, rồi thêm lại (docs/operation.md, Lost tasks)",
+            "if EDOC_REPORT_ARRIVAL was off then, nothing is to be done; else tasks were removed from the table outbox:"
+            " find out who did, then put them back (docs/operation.md, Lost tasks)",
         ),
     ),
     "unknown_seals": (
@@ -132,7 +148,8 @@ def _rows(exchange: Exchange, seals: ExchangeSeals, output: Output) -> Iterator[
         detail = "as sealed" if good else f"{tally.told(theme)}"
         if good and tally.unread:
             detail = f"as sealed, but {tally.unread} of {tally.looked_at} rows have nothing whole to be compared with"
-        yield Finding(f"rows_{theme}", name, good, detail, None if good else _BACKUP)
+        remedy = _LOST_TASKS if theme == "tasks" else _BACKUP
+        yield Finding(f"rows_{theme}", name, good, detail, None if good else remedy)
     for theme, (name, remedy) in _WARNINGS.items():
         if theme in tally.first:
             yield Finding(theme, name, good=None, detail=tally.told(theme), remedy=remedy)

@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, select
 
 from edoc.database.tables import DeliveryRow, DocumentRow, EvidenceRow, MessageRow, StatusReportRow
 from edoc.delivery.errors import TransitionError
+from edoc.delivery.outbox import Topic
 from edoc.delivery.reports import status_columns, status_occasion
 from edoc.delivery.states import ARRIVED, ReporterRole, replay, role_of
 from edoc.envelope.model import StatusMessage
@@ -22,7 +23,7 @@ from edoc.evidence.rows import acceptance_occasion, handover_occasion
 from edoc.exchange import Exchange
 from edoc.reconciliation.model import Compared, Difference, SealProblem, Theme, as_difference, differing
 from edoc.reconciliation.sealed import ForeignError, SealedArchive, SealedMessage, UnreadError
-from edoc.reconciliation.snapshots import FIRST, Row, fetch, grouped, snapshot
+from edoc.reconciliation.snapshots import FIRST, Row, fetch, grouped, promised, snapshot
 
 PAGE: Final = 100
 
@@ -46,6 +47,8 @@ class _Delivery:
     """In the order in which they came, each with its message row."""
     evidence: dict[str, Row]
     """By occasion."""
+    has_task: bool
+    """Whether its arrival is still to be reported."""
 
     @property
     def subject(self) -> str:
@@ -58,11 +61,11 @@ def compare_deliveries(exchange: Exchange, archive: SealedArchive) -> Iterator[C
     after = FIRST
     while deliveries := _page(exchange, after):
         for each in deliveries:
-            yield _compare(archive, each)
+            yield _compare(archive, each, reports_arrival=exchange.policy.report_arrival)
         after = deliveries[-1].row["id"]
 
 
-def _compare(archive: SealedArchive, delivery: _Delivery) -> Compared:
+def _compare(archive: SealedArchive, delivery: _Delivery, *, reports_arrival: bool) -> Compared:
     if delivery.row["document_id"] is None:
         subject = f"delivery {delivery.row['id']}"
         return Compared((Difference(Theme.DELIVERIES, subject, "its letter has no row"),))
@@ -71,9 +74,18 @@ def _compare(archive: SealedArchive, delivery: _Delivery) -> Compared:
         found for report in delivery.reports for found in _report_differences(archive, delivery, report, history)
     ]
     differences += _handover_differences(archive, delivery, history)
+    if reports_arrival and _is_unreported(delivery):
+        what = "it was handed over, its arrival was not reported, and no task of the outbox promises it"
+        differences.append(Difference(Theme.UNREPORTED_ARRIVALS, delivery.subject, what))
     if history.is_whole:
         differences += _state_differences(delivery, history)
     return Compared(tuple(differences), is_unread=not history.is_whole)
+
+
+def _is_unreported(delivery: _Delivery) -> bool:
+    """Whether an arrival will never be reported. Where there was any report the worker may have had none to make."""
+    was_handed_over = handover_occasion(delivery.row["id"]) in delivery.evidence
+    return was_handed_over and not delivery.reports and not delivery.has_task
 
 
 def _handover_differences(archive: SealedArchive, delivery: _Delivery, history: _History) -> Iterator[Difference]:
@@ -177,11 +189,13 @@ def _page(exchange: Exchange, after: Any) -> list[_Delivery]:  # noqa: ANN401 --
         keys = [each["id"] for each in rows]
         reports = grouped(fetch(connection, _REPORTS, deliveries=keys), "delivery_id")
         evidence = grouped(fetch(connection, _EVIDENCE, deliveries=keys), "delivery_id")
+        waiting = promised(connection, Topic.REPORT_ARRIVAL, keys)
     return [
         _Delivery(
             each,
             reports.get(each["id"], ()),
             {found["occasion"]: found for found in evidence.get(each["id"], ())},
+            each["id"] in waiting,
         )
         for each in rows
     ]

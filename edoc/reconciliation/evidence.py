@@ -7,18 +7,21 @@ agency has not come to yet.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
+from uuid import UUID
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.orm import aliased
 
 from edoc.database.tables import AgencySequenceRow, DeliveryRow, DocumentRow, EvidenceRow, MessageRow, StatusReportRow
+from edoc.delivery.outbox import Topic
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind
 from edoc.evidence.rows import acceptance_occasion, consignment_occasion, handover_occasion, rejection_occasion
 from edoc.exchange import Exchange
 from edoc.reconciliation.model import Compared, Difference, Theme, as_difference, differing
 from edoc.reconciliation.sealed import ForeignError, SealedArchive, UnreadError
-from edoc.reconciliation.snapshots import FIRST, Row, fetch, snapshot
+from edoc.reconciliation.snapshots import FIRST, Row, fetch, promised, snapshot
 
 PAGE: Final = 100
 """Each may hold a body that names a thousand recipients."""
@@ -28,11 +31,16 @@ def compare_evidence(exchange: Exchange, archive: SealedArchive) -> Iterator[Com
     """Look at every evidence row."""
     after = FIRST
     while True:
-        rows, present, last = _page(exchange, after)
+        rows, present, last, waiting = _page(exchange, after)
         if not rows:
             return
         for row in rows:
-            yield _compare(archive, row, present, last)
+            compared = _compare(archive, row, present, last)
+            if row["archived_at"] is None and row["id"] not in waiting:
+                what = "it is not archived, and no task of the outbox promises it"
+                lost = Difference(Theme.TASKS, f"{row['type']} {row['sha256']}", what)
+                compared = replace(compared, differences=(*compared.differences, lost))
+            yield compared
         after = rows[-1]["id"]
 
 
@@ -113,14 +121,18 @@ def _is_of_its_delivery(archive: SealedArchive, row: Row, evidence: Evidence) ->
 def _page(
     exchange: Exchange,
     after: Any,  # noqa: ANN401 -- an identifier as rows have it
-) -> tuple[list[Row], frozenset[str], Mapping[int, int]]:
-    """The rows, which of the evidence before them has rows, and how far each agency's numbers have come."""
+) -> tuple[list[Row], frozenset[str], Mapping[int, int], frozenset[UUID]]:
+    """The rows, which of the evidence before them has rows, how far each agency's numbers have come, and which of the
+    rows wait for the worker.
+    """
     with snapshot(exchange.engine) as connection:
         rows = list(fetch(connection, _EVIDENCE, after=after))
         before = [each["previous_sha256"] for each in rows if each["previous_sha256"] is not None]
         present = frozenset(connection.execute(_PRESENT, {"digests": before}).scalars())
         last = {each["agency_id"]: each["value"] for each in fetch(connection, _LAST)}
-    return rows, present, last
+        unarchived = [each["id"] for each in rows if each["archived_at"] is None]
+        waiting = promised(connection, Topic.ARCHIVE_EVIDENCE, unarchived)
+    return rows, present, last, waiting
 
 
 _LETTER: Final = aliased(MessageRow)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, bindparam, select, text
 
 from edoc.database.engine import read
 from edoc.database.prepared import AnySelect
+from edoc.database.tables import OutboxRow
+from edoc.delivery.outbox import Topic
 
 FIRST = UUID(int=0)
 """Before the identifier of every row."""
@@ -36,6 +38,14 @@ def fetch(connection: Connection, query: AnySelect, **values: object) -> Sequenc
     return [dict(row) for row in connection.execute(query, values).mappings()]
 
 
+def promised(connection: Connection, topic: Topic, subjects: Iterable[UUID]) -> frozenset[UUID]:
+    """Those of the subjects of which a task of the outbox is still to be done."""
+    asked = list(subjects)
+    if not asked:
+        return frozenset()
+    return frozenset(connection.execute(_PROMISED, {"topic": topic.value, "subjects": asked}).scalars())
+
+
 def by(rows: Iterable[Row], key: str) -> dict[Any, Row]:
     """The rows by a column that is unique among them."""
     return {row[key]: row for row in rows}
@@ -47,3 +57,8 @@ def grouped(rows: Iterable[Row], key: str) -> dict[Any, list[Row]]:
     for row in rows:
         groups.setdefault(row[key], []).append(row)
     return groups
+
+
+_PROMISED: Final = select(OutboxRow.subject).where(
+    OutboxRow.topic == bindparam("topic"), OutboxRow.subject.in_(bindparam("subjects", expanding=True))
+)

@@ -33,7 +33,7 @@ def test_what_an_operator_puts_beside_them_is_read(tmp_path: Path) -> None:
 def test_a_damaged_one_is_told_by_its_name(tmp_path: Path) -> None:
     (tmp_path / FOLDER).mkdir()
     (tmp_path / FOLDER / "former.cer").write_bytes(b"x")
-    with pytest.raises(CertificateFormatError, match="former.cer"):
+    with pytest.raises(CertificateFormatError, match=r"former\.cer"):
         kept_seals(load_settings(tmp_path))
 
 

@@ -102,7 +102,8 @@ def test_the_doctor_finds_nothing_wrong_with_a_new_exchange(
     assert {each["name"] for each in report["checks"]} == {
         "clock", "sqlite", "disk", "home", "port", "database", "archive", "trust", "crls", "trust_list", "seal",
         "agencies", "outbox", "archive_objects", "rows_documents", "rows_deliveries", "rows_statuses", "rows_evidence",
-        "rows_events", "unjudged_seals", "unknown_seals", "lost_evidence", "unclaimed_messages",
+        "rows_events", "rows_tasks", "unreported_arrivals", "unjudged_seals", "unknown_seals", "lost_evidence",
+        "unclaimed_messages",
     }  # fmt: skip
     assert "✓ Database" in edoc("doctor", "--home", home).stdout
 
@@ -194,13 +195,13 @@ def test_the_doctor_accuses_nobody_where_seals_cannot_be_judged(
     edoc: Edoc, city: City, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EDOC_PORT", "0")
-    themes = (Theme.UNJUDGED_SEALS, Theme.UNKNOWN_SEALS)
+    themes = (Theme.UNJUDGED_SEALS, Theme.UNKNOWN_SEALS, Theme.UNREPORTED_ARRIVALS)
     monkeypatch.setattr(
         reconciliation, "compare_rows", lambda *_: iter([Compared((Difference(each, "x", "y"),)) for each in themes])
     )
     report = edoc.json("doctor", "--deep", "--home", city.home)
     warnings = {each["name"]: each for each in report["checks"] if each["outcome"] == "warning"}
-    assert set(warnings) == {"unjudged_seals", "unknown_seals"}
+    assert set(warnings) == {each.value for each in themes}
     assert "anchors/" in warnings["unjudged_seals"]["remedy"]
     assert "exchange-seals/" in warnings["unknown_seals"]["remedy"]
     assert all(each["detail"] == "1; first: x: y" for each in warnings.values())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.x509 import ReasonFlags
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, func, select, text, update
 
 from edoc.acceptance.columns import document_columns
 from edoc.acceptance.incoming import archive_message, incoming_bytes
@@ -25,8 +25,10 @@ from edoc.database.tables import (
     EventRow,
     EvidenceRow,
     MessageRow,
+    OutboxRow,
     StatusReportRow,
 )
+from edoc.delivery.outbox import Topic
 from edoc.directory.repository import end_binding
 from edoc.evidence.codec import parse_evidence, read_evidence
 from edoc.evidence.issuer import EvidenceIssuer
@@ -411,6 +413,54 @@ def test_a_deleted_delivery_is_found(small: SmallExchange) -> None:
         connection.execute(delete(DeliveryRow).where(DeliveryRow.id == lost))
     whats = {each.what for each in found(small) if each.theme is Theme.DELIVERIES}
     assert whats == {"1 of 2 recipients have no delivery, the first H29.31.2"}
+
+
+def test_evidence_that_nobody_will_archive_is_found(small: SmallExchange) -> None:
+    small.submit(letter())
+    assert found(small) == []
+    alter(small, delete(OutboxRow))
+    assert Counter((each.theme, each.what) for each in found(small)) == {
+        (Theme.TASKS, "it is not archived, and no task of the outbox promises it"): 2
+    }
+
+
+def test_an_arrival_that_nobody_will_report_is_found(small: SmallExchange) -> None:
+    small.hand_over(small.submit(letter()).document_pk, WARD)
+    alter(small, delete(OutboxRow).where(OutboxRow.topic == Topic.REPORT_ARRIVAL.value))
+    assert themes(small) == {Theme.UNREPORTED_ARRIVALS}
+    small.exchange = replace(small.exchange, policy=replace(small.exchange.policy, report_arrival=False))
+    assert found(small) == []
+
+
+def test_an_arrival_that_needs_no_report_any_more_is_no_difference(small: SmallExchange) -> None:
+    small.hand_over(small.submit(letter()).document_pk, WARD)
+    small.submit(status("13", letter(), reporter=OFFICE, to=WARD, description="Gửi nhầm"))
+    small.work()
+    small.submit(status("16", letter(), description="Đã dùng"))
+    small.work()
+    assert found(small) == []
+
+
+def test_lost_tasks_are_put_back_as_the_handbook_says(small: SmallExchange) -> None:
+    busy_days(small)
+    receipt = small.submit(letter(9, to=(WARD, OTHER_WARD)))
+    small.hand_over(receipt.document_pk, WARD)
+    small.work()
+    small.hand_over(receipt.document_pk, OTHER_WARD)
+    small.submit(letter(10))
+    alter(small, delete(OutboxRow).where(OutboxRow.topic == Topic.REPORT_ARRIVAL.value))
+    alter(small, delete(OutboxRow).where(OutboxRow.id == select(func.min(OutboxRow.id)).scalar_subquery()))
+    assert themes(small) == {Theme.TASKS, Theme.UNREPORTED_ARRIVALS}
+    handbook = (Path(__file__).parents[4] / "docs" / "operation.md").read_text(encoding="utf-8")
+    for statement in handbook.partition("```sql")[2].partition("```")[0].split(";")[:2]:
+        alter(small, text(statement))
+    assert found(small) == []
+    small.work()
+    assert small.failures == []
+    assert found(small) == []
+    with read(small.exchange.engine) as connection:
+        assert connection.execute(select(func.count()).select_from(OutboxRow)).scalar_one() == 0
+    assert small.view(receipt.document_pk, OFFICE).deliveries[1].state == "01"
 
 
 def test_an_altered_time_of_a_handover_is_found(small: SmallExchange) -> None:
