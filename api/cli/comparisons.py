@@ -41,10 +41,10 @@ _WARNINGS: Final = {
         Text(
             "chữ ký đúng, nhưng chứng thư gốc, chứng thư trung gian hoặc CRL dùng khi đó đã bị bỏ, thay, hoặc chứng thư"
             " bị thu hồi sau này: đặt lại chứng thư cũ của tổ chức cấp vào anchors/ hoặc intermediates/ bên cạnh cái"
-            " mới; nếu đã thu hồi lùi ngày, không phải làm gì",
+            " mới; nếu con dấu bị thu hồi lùi ngày, hỏi cơ quan đó văn bản có phải của mình không",
             "the signatures are right, but the authority's certificate of that day was taken away or replaced, or the"
             " seal was revoked since: put the authority's old certificate back into anchors/ or intermediates/ beside"
-            " the new one; where a seal was revoked for an earlier time, nothing is to be done",
+            " the new one; where a seal was revoked for a time before, ask its agency whether the letter is its own",
         ),
     ),
     "unreported_arrivals": (
