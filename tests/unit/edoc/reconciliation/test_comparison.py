@@ -184,6 +184,26 @@ def test_an_authority_that_is_not_trusted_any_more_is_told_as_such(small: SmallE
     }
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "rule"),
+    [
+        (NOW + timedelta(days=1), NOW + timedelta(days=900), "path.authority_validity"),
+        (NOW - timedelta(days=900), NOW - timedelta(days=1), "path.anchor_expired"),
+    ],
+)
+def test_an_anchor_of_another_time_under_the_same_name_and_key_is_told_as_such(
+    small: SmallExchange, first: datetime, last: datetime, rule: str
+) -> None:
+    busy_days(small)
+    key = private_key("P-256", 0)
+    renewed = small.pki.authority("Test root", key=key, path_length=None, not_before=first, not_after=last)
+    issuing = [small.pki.issuing.certificate]
+    judge_by(small, PathValidator(TrustAnchors([renewed.certificate]), RevocationData(()), intermediates=issuing))
+    assert {(each.theme, each.what.rpartition(" ")[2]) for each in found(small)} == {
+        (Theme.UNJUDGED_SEALS, f"({rule})")
+    }
+
+
 def test_seals_that_were_revoked_since_for_a_time_before_are_told_as_not_to_be_judged(small: SmallExchange) -> None:
     busy_days(small)
     small.pki.revoke(small.seals[OFFICE], NOW - timedelta(days=1), ReasonFlags.key_compromise)
