@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -184,23 +185,24 @@ def _open_sqlite(
     files = SqliteFiles(Path(written.partition(":///")[2]))
     files.prepare(create=create)
     address = f"file:{quote(str(files.database))}?mode=rw"
-    with files.connecting():
-        try:
-            _check_own(address, busy_timeout)
-        except ForeignDatabaseError:
-            files.leave_nothing()
-            raise
-    files.closed()
+    with files.present():
+        _check_own(address, busy_timeout)
 
-    def connect() -> DBAPIConnection:
-        with files.connecting():
-            made: DBAPIConnection = pysqlite3.connect(address, uri=True, timeout=busy_timeout, check_same_thread=False)
+    def connect() -> _SqliteConnection:
+        made: _SqliteConnection = pysqlite3.connect(
+            address, uri=True, timeout=busy_timeout, check_same_thread=False, factory=_SqliteConnection
+        )
+        try:
+            _configure_sqlite(made)
+        except BaseException:
+            made.close()
+            raise
         return made
 
     engine = create_engine(
         url.set(query={}),
         module=pysqlite3,
-        creator=connect,
+        creator=lambda: files.open(connect),
         hide_parameters=True,  # errors are logged, and parameters hold what letters say
         pool_size=pool_size,
         pool_use_lifo=True,  # the connection used last is the one whose caches are warm
@@ -208,11 +210,25 @@ def _open_sqlite(
         pool_timeout=pool_timeout,
         execution_options={_FILES: files},
     )
-    event.listen(engine, "connect", _configure_sqlite)
-    event.listen(engine, "connect", lambda *_: files.connected())
-    event.listen(engine, "close", lambda *_: files.closed())
     event.listen(engine, "begin", _begin_sqlite)
     return engine
+
+
+class _SqliteConnection(pysqlite3.Connection):  # type: ignore[misc]
+    """A connection that tells when it has been closed, also when it is only forgotten."""
+
+    _told: weakref.finalize[..., _SqliteConnection] | None = None
+
+    def when_closed(self, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called once it is."""
+        self._told = weakref.finalize(self, tell)
+        self._told.atexit = False
+
+    def close(self) -> None:
+        """Close it."""
+        super().close()
+        if self._told is not None:
+            self._told()
 
 
 def _check_own(address: str, busy_timeout: float) -> None:
@@ -246,7 +262,7 @@ def refuse_foreign(tables: Sequence[str]) -> None:
         )
 
 
-def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
+def _configure_sqlite(connection: _SqliteConnection) -> None:
     connection.isolation_level = None  # the module would begin transactions of its own; _begin_sqlite does
     cursor = connection.cursor()
     try:
@@ -255,7 +271,7 @@ def _configure_sqlite(connection: DBAPIConnection, _record: object) -> None:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
         cursor.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
-        cursor.execute("SELECT count(*) FROM sqlite_schema")  # opens the log, whose identity is remembered next
+        cursor.execute("SELECT count(*) FROM sqlite_schema")  # opens the log, so that it can be told which it is
         cursor.fetchone()
     finally:
         cursor.close()
@@ -283,7 +299,6 @@ def _check_files(files: SqliteFiles, connection: Connection) -> None:
         UnsafeDatabaseError: as :func:`check_file`.
     """
     try:
-        files.remember_log()
         files.check()
     except UnsafeDatabaseError:
         driver: Any = connection.connection.dbapi_connection

@@ -19,16 +19,36 @@ import os
 import stat
 import threading
 import time
-from collections.abc import Iterator, Mapping
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol, TypeVar
 
-from edoc.database.errors import DatabaseUnavailableError, UnsafeDatabaseError
+from edoc.database.errors import (
+    DatabaseUnavailableError,
+    ForeignDatabaseError,
+    RetryableError,
+    UnsafeDatabaseError,
+)
 
 _PUT_BACK: Final = "stop the exchange, put the right file back, and start it again"
 _PRESENCE_BYTES: Final = 4096
+_PATIENCE_SECONDS: Final = 30.0
 _SETTLE_SECONDS: Final = 2.0
 """How long to try again: who comes just when another is the last to go may meet a third that has not told yet."""
+
+
+class Closing(Protocol):
+    """A connection that tells when it has been closed."""
+
+    def when_closed(self, tell: Callable[[], None]) -> None:
+        """Have ``tell`` called once it is."""
+
+    def close(self) -> None:
+        """Close it."""
+
+
+ConnectionT = TypeVar("ConnectionT", bound=Closing)
 
 
 class SqliteFiles:
@@ -49,18 +69,26 @@ class SqliteFiles:
         self._database = _OpenFile(named, "file")
         self._log = _OpenFile(self._log_path, "log")
         self._index = _OpenFile(_beside(database, "-shm"), "index of the log")
-        self._presence = _Presence(_beside(database, "-open"))
+        self._presence = _Presence(_beside(database, "-open"), database)
         self._turn: int | None = None
         self._lock = threading.Lock()
         self._connections = 0
         """Those that are open, or being opened."""
         self._counting = threading.Lock()
+        _ALL.add(self)
+
+    def __del__(self) -> None:
+        """Close what is left open."""
+        with contextlib.suppress(AttributeError):  # of one that could not be made
+            if self._turn is not None:
+                os.close(self._turn)
+            self._presence.leave()
 
     def __enter__(self) -> None:
         self._lock.acquire()
         try:
             if self._turn is None:
-                self._turn = os.open(self._turn_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                self._turn = _open_beside(self._turn_path, self.database)
             fcntl.flock(self._turn, fcntl.LOCK_EX)
         except OSError as error:
             self._lock.release()
@@ -98,53 +126,75 @@ class SqliteFiles:
             file.check()
 
     @contextlib.contextmanager
-    def connecting(self) -> Iterator[None]:
-        """Around the opening of a connection, which then counts until it is told to be closed.
+    def present(self) -> Iterator[None]:
+        """Around a look into the database that opens no log of its own.
+
+        Raises:
+            UnsafeDatabaseError: as :meth:`open`.
+        """
+        self._enter()
+        try:
+            yield
+        except ForeignDatabaseError:
+            self._presence.remove()  # no file of ours stays beside the database of another program
+            raise
+        finally:
+            self.closed()
+
+    def open(self, connect: Callable[[], ConnectionT]) -> ConnectionT:
+        """Open a connection, with its log, and see that it has the files that everybody has.
 
         Raises:
             UnsafeDatabaseError: as :meth:`check`, or other processes have other files open.
+            RetryableError: another process has begun to open them, and does not go on.
         """
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        while True:
+            self._enter()
+            try:
+                connection = connect()
+            except BaseException:
+                self.closed()
+                raise
+            connection.when_closed(self.closed)
+            try:
+                self._connected()
+            except UnsafeDatabaseError:
+                connection.close()
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_SETTLE_SECONDS / 100)
+            except BaseException:
+                connection.close()
+                raise
+            else:
+                return connection
+
+    def _enter(self) -> None:
         with self._counting:
             if self._connections == 0:
                 self._presence.enter(self._all())
             self._connections += 1
         try:
             self.check()
-            yield
         except BaseException:
             self.closed()
             raise
 
-    def connected(self) -> None:
-        """A connection has opened the files. SQLite removes a log only when the last connection of all is closed.
-
-        Raises:
-            UnsafeDatabaseError: as :meth:`check`.
-        """
-        self._database.remember()
-        self.remember_log()
+    def _connected(self) -> None:
+        """A connection has opened the files. SQLite removes a log only when the last connection of all is closed."""
+        for file in self._all():
+            file.remember()
         self._presence.tell(self._all())
         self.check()
 
-    def remember_log(self) -> None:
-        """Log and index are open, if they are there: an empty database has none before it is first written."""
-        if self._log.is_known and self._index.is_known:
-            return
-        self._log.remember()
-        self._index.remember()
-        self._presence.tell(self._all())
-
     def closed(self) -> None:
-        """A connection was closed; where it was the last one of this process, the next may find another log."""
+        """A connection has been closed; where it was the last one of this process, the next may find another log."""
         with self._counting:
             self._connections -= 1
             if self._connections == 0:
                 self._forget_log()
                 self._presence.leave()
-
-    def leave_nothing(self) -> None:
-        """Take the file that says who is there away again: the database is another program's."""
-        self._presence.remove()
 
     def forget(self) -> None:
         """Open the files anew, in a child process: a lock belongs to what was opened, and both would hold it."""
@@ -207,19 +257,17 @@ class _OpenFile:
         return self._path.name
 
     @property
-    def is_known(self) -> bool:
-        return self._opened is not None
-
-    @property
     def opened(self) -> tuple[int, int] | None:
         """Device and number of the file."""
         return self._opened
 
     def remember(self) -> None:
-        """It has just been opened; the first time counts."""
+        """It has just been opened; the first time counts. Raises UnsafeDatabaseError where it is gone already."""
         if self._opened is None:
-            with contextlib.suppress(OSError):
+            try:
                 self._opened = self._identity()
+            except OSError as error:
+                raise UnsafeDatabaseError(f"the {self._what} of the database is gone: {error}; {_PUT_BACK}") from error
 
     def forget(self) -> None:
         """It is open no more."""
@@ -254,8 +302,8 @@ class _Presence:
     open; then, as all others, a shared one, which the system frees when the process dies.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, database: Path) -> None:
+        self._path, self._database = path, database
         self._descriptor: int | None = None
 
     def enter(self, files: tuple[_OpenFile, ...]) -> None:
@@ -263,11 +311,12 @@ class _Presence:
 
         Raises:
             UnsafeDatabaseError: others are there, and the files are not those that they have open.
+            RetryableError: one of them has begun to open them, and does not go on.
         """
         deadline = time.monotonic() + _SETTLE_SECONDS
         while self._descriptor is None:
             try:
-                descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                descriptor = _open_beside(self._path, self._database)
             except OSError as error:
                 raise UnsafeDatabaseError(f"the folder of the database cannot be written: {error}") from error
             try:
@@ -287,7 +336,7 @@ class _Presence:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
+            _share(descriptor)
         else:
             os.ftruncate(descriptor, 0)
             return
@@ -297,11 +346,18 @@ class _Presence:
                 file.check_is(opened)
 
     def tell(self, files: tuple[_OpenFile, ...]) -> None:
-        """Say which files are open: those of all who are there, since who has others is refused."""
+        """Say which files are open: those of all who are there.
+
+        Raises:
+            UnsafeDatabaseError: others have said that they have others.
+        """
         if self._descriptor is None:
             return
         known = _read(self._descriptor)
-        told = {**known, **{file.name: file.opened for file in files if file.opened is not None}}
+        told = {file.name: file.opened for file in files if file.opened is not None}
+        for file in files:
+            if file.name in known and known[file.name] != told[file.name]:
+                file.check_is(known[file.name])
         if told != known:
             os.pwrite(self._descriptor, json.dumps(told).encode().ljust(_PRESENCE_BYTES), 0)
         fcntl.flock(self._descriptor, fcntl.LOCK_SH)
@@ -322,8 +378,42 @@ def _read(descriptor: int) -> Mapping[str, tuple[int, int]]:
     try:
         told = json.loads(os.pread(descriptor, _PRESENCE_BYTES, 0) or b"{}")
         return {name: (device, number) for name, (device, number) in told.items()}
-    except ValueError:
+    except (ValueError, TypeError, AttributeError):  # something else has been written there
         return {}
+
+
+def _share(descriptor: int) -> None:
+    """Wait until nobody is just opening the files."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                raise RetryableError("another process has begun to open the database, and does not go on") from None
+            time.sleep(_SETTLE_SECONDS / 100)
+        else:
+            return
+
+
+def _open_beside(path: Path, database: Path) -> int:
+    """Open a file beside the database, made as its owner's: a command that root runs must not shut the service out."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    if os.geteuid() == 0:
+        with contextlib.suppress(OSError):
+            owner = database.stat()
+            os.fchown(descriptor, owner.st_uid, owner.st_gid)
+    return descriptor
+
+
+def _leave_in_child() -> None:
+    """A lock belongs to what was opened: a child that only happens to be forked must not hold its parent's."""
+    for each in tuple(_ALL):
+        each.forget()
+
+
+_ALL: Final[weakref.WeakSet[SqliteFiles]] = weakref.WeakSet()
+os.register_at_fork(after_in_child=_leave_in_child)
 
 
 def _beside(database: Path, ending: str) -> Path:
