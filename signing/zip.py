@@ -184,7 +184,7 @@ def _read_end(source: ByteSource) -> tuple[int, int, int, int]:
     _, disk, first_disk, here, count, size, start, comment = _END.unpack_from(tail, at)
     if at + _END.size + comment != len(tail):
         raise ContainerError("the container goes on after its end")
-    if not all(0x20 <= each < 0x7F for each in tail[at + _END.size :]):  # noqa: PLR2004 - printable ASCII
+    if not _is_plain_text(tail[at + _END.size :]):
         raise ContainerError("the container's comment is more than plain text: it could hold another directory")
     if tail[max(0, at - _ZIP64_LOCATOR.size) : at].startswith(_ZIP64_LOCATOR_MAGIC):
         raise ContainerError("the container uses ZIP64: other readers could find another directory there")
@@ -217,18 +217,19 @@ def _read_central(source: ByteSource, directory: bytes, at: int, limits: ZipLimi
     if name_size > limits.max_name_bytes:
         raise ContainerError(f"a member's name has {name_size} bytes, more than {limits.max_name_bytes}")
     name = _decode_name(encoded, flags)
-    if comment_size:
-        raise ContainerError(f"{name} has a comment, in which something else could lie")
+    extra_start = name_start + name_size
+    comment = directory[extra_start + extra_size : extra_start + extra_size + comment_size]
+    if len(comment) != comment_size or not _is_plain_text(comment):
+        raise ContainerError(f"{name} has a comment that is more than plain text: something else could lie in it")
     _check_type(name, attributes)
     _check_sizes(name, flags, method, compressed, size, limits)
     _check_version(name, version)
     described = (flags, method, crc, compressed, size)
-    extra_start = name_start + name_size
     _check_extra(name, directory[extra_start : extra_start + extra_size], extra_size)
     data_start, has_extra = _read_local(source, start, encoded, name, described)
     has_descriptor = bool(flags & _DESCRIPTOR_FLAG)
     entry = ZipEntry(name, method, crc, size, compressed, start, data_start, has_extra, has_descriptor)
-    return entry, extra_start + extra_size
+    return entry, extra_start + extra_size + comment_size
 
 
 def _decode_name(encoded: bytes, flags: int) -> str:
@@ -238,9 +239,14 @@ def _decode_name(encoded: bytes, flags: int) -> str:
         raise ContainerError(f"a member's name {encoded!r} is in no known encoding: mark it as UTF-8") from error
 
 
+def _is_plain_text(comment: bytes) -> bool:
+    """Printable ASCII, in which no record of the format can lie."""
+    return all(0x20 <= each < 0x7F for each in comment)  # noqa: PLR2004 - its bounds
+
+
 def _check_version(name: str, version: int) -> None:
-    if version & 0xFF > _NEWEST_VERSION:
-        raise ContainerError(f"{name} asks for ZIP {(version & 0xFF) / 10}, and some readers would pass it over")
+    if version > _NEWEST_VERSION:  # the upper byte would be a system that alone can read it
+        raise ContainerError(f"{name} asks for version 0x{version:04x} of ZIP, and some readers would pass it over")
 
 
 def _check_type(name: str, attributes: int) -> None:

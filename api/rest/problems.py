@@ -279,6 +279,8 @@ _BY_STATUS: Final[Mapping[int, ProblemKind]] = {
 }
 """What werkzeug refuses by itself."""
 
+MOST_DETAIL: Final = 4096
+"""Characters."""
 MOST_ERRORS: Final = 100
 """Told of one request; whoever sends more mistakes would be answered with many times what was sent."""
 _PYDANTIC_CLASSES: Final = (
@@ -371,7 +373,8 @@ def _detail(error: Exception, kind: ProblemKind) -> str:
         return f"{error.error_count()} fields are not valid; see errors"
     if not kind.is_told:
         return f"{kind.en}; the log says why, under request {request_id()}"
-    return str(error)
+    detail = str(error)
+    return detail if len(detail) <= MOST_DETAIL else f"{detail[:MOST_DETAIL]} ..."
 
 
 def _items(error: Exception) -> list[dict[str, str]]:

@@ -11,8 +11,8 @@ put in the place of another. The same holds for a file that was stored within a 
 have come with it. All of that is counted, for the operator to look into (docs/operation.md); crashes seldom leave any,
 since the sender's retry uses it. A file that came alone is missed by nobody: the message would carry it again.
 
-Of what is kept a sweep remembers eight bytes each, of the files that it may remove no more than some thousands at once:
-the next sweep goes on.
+A sweep goes over the archive twice: first to learn when the sealed objects without a row were stored, of which it
+remembers eight bytes each, then to remove.
 
 The sweep may run at any time, in several processes, and be stopped anywhere: the next one goes on.
 """
@@ -23,7 +23,7 @@ import itertools
 from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -32,8 +32,6 @@ from edoc.errors import ObjectNotFoundError, RetentionError
 
 BATCH: Final = 500
 """Objects asked about at once."""
-MOST_FILES: Final = 50_000
-"""Files that one sweep looks into; more are left to the next."""
 HEAD_BYTES: Final = 4096
 """What is read of an object to see whether it may be XML."""
 SHORTEST_GRACE: Final = timedelta(hours=2)
@@ -72,41 +70,38 @@ def sweep(store: ObjectStore, references: ReferenceCheck, now: datetime, grace: 
     """
     if grace < SHORTEST_GRACE:
         raise ValueError(f"a grace period of {grace} could remove what is being accepted; at least {SHORTEST_GRACE}")
-    found = _Unreferenced()
-    for batch in _batches(store.list()):
-        found.examined += len(batch)
-        old = [each for each in batch if each.stored_at + grace <= now]
-        referenced = references([each.sha256 for each in old]) if old else frozenset()
-        for each in old:
-            if each.sha256 not in referenced:
-                found.add(store, each)
-    sealed = sorted(found.sealed)
-    alone = [each for each in found.files if not _came_with_one_of(sealed, each, grace)]
-    removed = [_remove(store, each.sha256, now, grace) for each in alone]
-    return SweepReport(
-        examined=found.examined,
-        deleted=removed.count(True),
-        retained=removed.count(False),
-        kept=len(sealed) + len(found.files) - len(alone),
-        staged=store.discard_stale(now - grace),
-    )
+    sealed = array("d")
+    for each in _unreferenced(store, references, now - grace, _Count()):
+        if may_be_sealed(store, each):
+            sealed.append(each.stored_at.timestamp())
+    times, count = sorted(sealed), _Count()
+    deleted = retained = kept = 0
+    for each in _unreferenced(store, references, now - grace, count):
+        if _came_with_one_of(times, each, grace) or may_be_sealed(store, each):
+            kept += 1
+        elif _remove(store, each.sha256, now, grace):
+            deleted += 1
+        else:
+            retained += 1
+    return SweepReport(count.examined, deleted, retained, kept, store.discard_stale(now - grace))
 
 
 @dataclass
-class _Unreferenced:
-    """What no row refers to."""
+class _Count:
+    """How many objects were seen."""
 
     examined: int = 0
-    sealed: array[float] = field(default_factory=lambda: array("d"))
-    """When the messages and pieces of evidence, or what may be such, were stored."""
-    files: list[ObjectStat] = field(default_factory=list)
 
-    def add(self, store: ObjectStore, stat: ObjectStat) -> None:
-        """Look into an object."""
-        if may_be_sealed(store, stat):
-            self.sealed.append(stat.stored_at.timestamp())
-        elif len(self.files) < MOST_FILES:
-            self.files.append(stat)
+
+def _unreferenced(
+    store: ObjectStore, references: ReferenceCheck, before: datetime, count: _Count
+) -> Iterator[ObjectStat]:
+    """The objects that no row refers to and that were stored before then, in the order of their digests."""
+    for batch in _batches(store.list()):
+        count.examined += len(batch)
+        old = [each for each in batch if each.stored_at <= before]
+        referenced = references([each.sha256 for each in old]) if old else frozenset()
+        yield from (each for each in old if each.sha256 not in referenced)
 
 
 def may_be_sealed(store: ObjectStore, stat: ObjectStat) -> bool:

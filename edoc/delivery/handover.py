@@ -17,9 +17,11 @@ from sqlalchemy import Connection, bindparam, select, update
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
 from edoc.database.tables import DeliveryRow, DocumentRow, EvidenceRow, MessageRow
 from edoc.delivery.errors import TakenBackError, UnknownDeliveryError
+from edoc.delivery.keys import delivery_key
 from edoc.delivery.outbox import Topic, add_task
 from edoc.delivery.states import CONSIGNED, TAKE_BACK_AGREED
 from edoc.directory.model import Agency
+from edoc.documents.views import DocumentView
 from edoc.events import EventType, add_event
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
 from edoc.evidence.rows import add_evidence, consignment_occasion, find_by_occasion, handover_occasion
@@ -43,14 +45,15 @@ class _Found:
 class HandOver:
     """The work item that records that one recipient was given one document; its result is the sealed evidence."""
 
-    def __init__(self, exchange: Exchange, document_pk: UUID, recipient: Agency) -> None:
-        self._exchange, self._document_pk, self._recipient = exchange, document_pk, recipient
+    def __init__(self, exchange: Exchange, document: DocumentView, recipient: Agency) -> None:
+        self._exchange, self._document, self._recipient = exchange, document, recipient
+        self._document_pk = document.pk
         self._found: _Found | None = None
 
     @property
     def keys(self) -> frozenset[str]:
-        """One handover of a delivery."""
-        return frozenset({f"handover:{self._document_pk}:{self._recipient.id}"})
+        """One thing that happens to a delivery at a time: a report may take the document back."""
+        return frozenset({delivery_key(self._document.document_id, self._recipient.id)})
 
     @property
     def actors(self) -> Sequence[int]:

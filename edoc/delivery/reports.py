@@ -16,6 +16,7 @@ from edoc.acceptance.verification import still_holds
 from edoc.database.group_commit import Failed, Preparation, Ready, RowBatch, Sequences, Settled
 from edoc.database.tables import DeliveryRow, DocumentRow, EvidenceRow, MessageRow, StatusReportRow
 from edoc.delivery.errors import DeliveryError, UnknownDeliveryError
+from edoc.delivery.keys import delivery_key
 from edoc.delivery.states import REPEATABLE, ReporterRole, advance, check_room, replay, role_of
 from edoc.directory.model import Agency
 from edoc.envelope.model import ReaderWarning, StatusMessage
@@ -86,7 +87,7 @@ class _Found:
     occasion: str
     previous_sha256: str
     at: datetime
-    """When it is accepted: the seal holds then."""
+    """When it is accepted: the seal holds then, unless another clock was ahead."""
 
 
 class AcceptStatus:
@@ -100,7 +101,7 @@ class AcceptStatus:
     def keys(self) -> frozenset[str]:
         """One report on a delivery at a time: each decides what may follow."""
         status = self._status
-        return frozenset({f"message:{status.sha256}", f"delivery:{status.document_id}:{status.recipient_id}"})
+        return frozenset({f"message:{status.sha256}", delivery_key(status.document_id, status.recipient_id)})
 
     @property
     def actors(self) -> Sequence[int]:
@@ -153,8 +154,9 @@ class AcceptStatus:
                 _CONSIGNMENT, {"document": document_pk, "type": EvidenceType.CONTENT_CONSIGNMENT.value}
             ).one()
         )
-        at = after(self._exchange.clock(), previous.issued_at)
-        if not still_holds(status.reports, self._exchange.validator(), at):
+        now = self._exchange.clock()
+        at = after(now, previous.issued_at)
+        if not still_holds(status.reports, self._exchange.validator(), now):
             return Failed(DirectoryChangedError("the seal does not hold any more"))
         self._found = _Found(delivery_id, document_pk, state.shown, occasion, previous.sha256, at)
         return Ready()

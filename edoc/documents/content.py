@@ -59,7 +59,7 @@ def hand_over(exchange: Exchange, document: DocumentView, caller: Principal) -> 
         return
     _check_objects(exchange, document)
     recipient = exchange.directory.current().agencies[caller.agency_id]
-    exchange.commits.run(HandOver(exchange, document.pk, recipient))
+    exchange.commits.run(HandOver(exchange, document, recipient))
 
 
 def _check_objects(exchange: Exchange, document: DocumentView) -> None:

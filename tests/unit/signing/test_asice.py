@@ -560,8 +560,9 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
     "folder to DOS": (lambda: with_attributes(zipped(PAIR), 0x10), "no file to DOS"),
     "volume to DOS": (lambda: with_attributes(zipped(PAIR), 0x08), "no file to DOS"),
     "hidden behind the manifest": (hidden_in_manifest, "damaged"),
-    "new version in the directory": (lambda: asking_for(99, local=False), "asks for ZIP 9.9"),
-    "new version in its header": (lambda: asking_for(99, local=True), "asks for ZIP 9.9"),
+    "new version in the directory": (lambda: asking_for(99, local=False), "asks for version 0x0063"),
+    "version of VMS": (lambda: asking_for(0x0214, local=False), "asks for version 0x0214"),
+    "new version in its header": (lambda: asking_for(99, local=True), "asks for version 0x0063"),
     "damaged extra field": (lambda: with_extra(struct.pack("<2H", 0x5455, 9)), "extra fields of a are damaged"),
     "half an extra field": (lambda: with_extra(b"UT\x00"), "extra fields of a are damaged"),
     "symbolic link": (lambda: with_mode(0o120777), "a is a symbolic link"),
@@ -620,6 +621,10 @@ def test_members_with_the_mode_of_a_file_or_of_nothing_are_read(mode: int) -> No
 @pytest.mark.parametrize("mode", [0, 0o755, 0o040755, 0o100644])
 def test_folders_with_the_mode_of_a_folder_or_of_none_are_passed_over(mode: int) -> None:
     assert open_container(with_mode(mode, "a/")).members == ()
+
+
+def test_plain_comments_on_members_are_passed_over() -> None:
+    assert open_container(commented(b"LIB Some/1.0 (x64)")).member("a").read() == b"first"
 
 
 def squeezed(content: bytes, how_it_ends: int = zlib.Z_FINISH) -> bytes:

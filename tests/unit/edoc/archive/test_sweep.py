@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -72,8 +73,11 @@ def test_an_object_put_again_during_the_check_stays(store: LocalObjectStore, tmp
     sha256 = store.put_bytes(b"a letter").sha256
     age(tmp_path, sha256, datetime.now(UTC) - timedelta(days=3))
 
+    passes = itertools.count(1)
+
     def put_meanwhile(_digests: Sequence[str]) -> frozenset[str]:
-        store.put_bytes(b"a letter")
+        if next(passes) == 2:
+            store.put_bytes(b"a letter")
         return frozenset()
 
     report = sweep(store, put_meanwhile, datetime.now(UTC), GRACE)
@@ -85,8 +89,11 @@ def test_an_object_put_again_during_the_check_stays(store: LocalObjectStore, tmp
 def test_an_object_removed_meanwhile_counts_as_removed(store: LocalObjectStore) -> None:
     sha256 = store.put_bytes(b"a letter").sha256
 
+    passes = itertools.count(1)
+
     def another_sweep(_digests: Sequence[str]) -> frozenset[str]:
-        store.delete(sha256, later())
+        if next(passes) == 2:
+            store.delete(sha256, later())
         return frozenset()
 
     assert sweep(store, another_sweep, later(), GRACE).deleted == 1
@@ -141,15 +148,6 @@ def test_a_file_stored_long_before_or_after_a_message_did_not_come_with_it(
     assert {each.sha256 for each in store.list()} == {near.sha256, message.sha256}
 
 
-def test_of_many_files_some_are_left_to_the_next_sweep(
-    store: LocalObjectStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sweep_module, "MOST_FILES", 3)
-    store.put_many([b"%d" % number for number in range(4)])
-
-    assert [sweep(store, nothing, later(), GRACE).deleted for _ in range(3)] == [3, 1, 0]
-
-
 def test_stale_staged_files_are_removed(store: LocalObjectStore, tmp_path: Path) -> None:
     (tmp_path / "archive" / "staging" / "staged-1-1").write_bytes(b"half")
 
@@ -168,7 +166,7 @@ def test_references_are_asked_for_in_batches(store: LocalObjectStore, monkeypatc
 
     report = sweep(store, all_referenced, later(), GRACE)
 
-    assert sizes == [5, 1]
+    assert sizes == [5, 1] * 2
     assert report == SweepReport(examined=6, deleted=0, retained=0, kept=0, staged=0)
 
 

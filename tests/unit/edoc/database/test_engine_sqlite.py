@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -384,6 +385,42 @@ def test_a_link_that_is_pointed_elsewhere_while_the_database_is_open_is_seen(url
 def test_a_folder_is_no_database(tmp_path: Path) -> None:
     with pytest.raises(DatabaseUnavailableError, match="is no file"):
         open_engine(f"sqlite:///{tmp_path}", create=False)
+
+
+def test_a_connection_that_could_not_be_made_holds_nobody_up(url: str, path: Path) -> None:
+    committed_in_the_log(url, path).dispose()
+    other = pysqlite3.connect(path, isolation_level=None)
+    other.execute("PRAGMA journal_mode=DELETE").fetchall()
+    other.execute("BEGIN")
+    other.execute("SELECT * FROM kept").fetchall()  # so that no log can be opened
+    for _ in range(2):
+        with pytest.raises(RetryableError, match="locked"):
+            open_engine(url, busy_timeout=0.2)
+    other.close()
+    assert opened_elsewhere(url) == ""
+    open_engine(url).dispose()
+
+
+def test_a_connection_that_is_forgotten_is_counted_no_more(url: str, path: Path) -> None:
+    engine = committed_in_the_log(url, path)
+    held = engine.connect()
+    engine.dispose()
+    held.close()
+    del held
+    gc.collect()
+    assert not path.with_name(path.name + "-wal").exists()
+    assert opened_elsewhere(url) == ""
+    with write(engine) as connection:
+        connection.execute(text("INSERT INTO kept VALUES ('afterwards')"))
+    engine.dispose()
+
+
+@pytest.mark.parametrize("junk", [b"[1]", b'{"x": 5}', b'{"x": null}', b"\xff"])
+def test_what_is_no_word_of_ours_binds_nobody(url: str, path: Path, junk: bytes) -> None:
+    engine = committed_in_the_log(url, path)
+    path.with_name(path.name + "-open").write_bytes(junk)
+    assert opened_elsewhere(url) == ""
+    engine.dispose()
 
 
 def test_a_file_with_two_names_is_refused(url: str, path: Path) -> None:

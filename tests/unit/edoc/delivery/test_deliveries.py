@@ -15,7 +15,9 @@ from edoc.arrival import report_arrival
 from edoc.audit.model import Outcome
 from edoc.database.engine import read
 from edoc.delivery.errors import TakenBackError
+from edoc.delivery.handover import HandOver
 from edoc.delivery.inbox import DeliveryFilter, list_inbox, list_sent
+from edoc.delivery.reports import AcceptStatus, VerifiedStatus
 from edoc.delivery.states import MAX_OTHER_REPORTS
 from edoc.documents.content import hand_over, open_message
 from edoc.documents.views import Perspective, list_evidence, list_statuses
@@ -69,6 +71,23 @@ def test_what_was_taken_back_before_its_handover_is_handed_over_no_more(small: S
         small.hand_over(pk, WARD)
     assert "ContentHandover" not in types(small, pk, WARD)
     small.hand_over(pk, OTHER_WARD)  # what it was given before stays its own
+
+
+def test_a_handover_and_a_report_never_share_a_transaction(small: SmallExchange) -> None:
+    pk = small.submit(letter()).document_pk
+    view, ward = small.view(pk, WARD), small.exchange.directory.current().find(WARD)
+    sent = letter()
+    report = VerifiedStatus(
+        message=status("03", sent),
+        reporter=ward,
+        addressee=small.exchange.directory.current().find(OFFICE),
+        reports=(),
+        validation="[]",
+        sha256="0" * 64,
+        size=1,
+        received_at=small.clock(),
+    )
+    assert HandOver(small.exchange, view, ward).keys & AcceptStatus(small.exchange, report).keys
 
 
 def test_a_clock_that_is_behind_changes_no_order(small: SmallExchange) -> None:
