@@ -19,6 +19,7 @@ from api.app import create_app
 from api.cli import files
 from api.cli.errors import OutputFailedError
 from api.client import Client
+from edoc.sealing import REPORTING_AGENCY, SENDING_AGENCY
 from tests.unit.api.cli.conftest import City, Edoc
 
 OFFICE, HOME_AFFAIRS, DEPARTMENT = "H29.1", "H29.2", "H29.3"
@@ -142,6 +143,7 @@ def test_a_status_report_checks_its_new_files_first(
     edoc("status", *own, document, "03", "--receipt", str(tmp_path / "r"), "--save", str(tmp_path / "m"))
     assert edoc.json("verify", str(tmp_path / "r"), "--trust", city.trust)["kind"] == "evidence"
     assert edoc.json("verify", str(tmp_path / "m"), "--trust", city.trust)["kind"] == "status"
+    assert f"<xades:ClaimedRole>{REPORTING_AGENCY}<" in (tmp_path / "m").read_text(encoding="utf-8")
 
 
 def test_after_a_lost_answer_the_message_is_kept_and_gets_the_one_receipt(
@@ -195,6 +197,7 @@ def test_a_file_of_the_users_own_stays_wherever_it_lies(
 ) -> None:
     made = "20261124T083000-0a1b2c-15-CV.edxml"
     edoc(*letter, "--save", str(tmp_path / made))
+    assert f"<xades:ClaimedRole>{SENDING_AGENCY}<" in (tmp_path / made).read_text(encoding="utf-8")
     state.mkdir(parents=True)
     (state / "mine.edxml").write_bytes((tmp_path / made).read_bytes())
     (state / made).symlink_to(tmp_path / made)

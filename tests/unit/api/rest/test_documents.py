@@ -17,6 +17,7 @@ from api.rest import models
 from edoc.acceptance.errors import ConflictError
 from edoc.access.tokens import Scope
 from edoc.errors import ObjectCorruptError
+from edoc.sealing import SENDING_AGENCY
 from tests.support.exchange import CITY, DISTRICT, STRANGER, WARD, SmallExchange
 from tests.support.http import Desk, desk, problem_of, stored
 from tests.support.messages import PDF, attachment
@@ -362,7 +363,11 @@ def test_the_description_may_use_the_names_of_the_format(sender: Desk) -> None:
     named = {"typeName": "type_name"}
     metadata = {named.get(name, name): value for name, value in METADATA.items()}
     metadata["signer"] = {"full_name": "Nguyễn Văn Ví Dụ", "position": "Giám đốc"}
-    assert send_files(sender, metadata, ("a.pdf", PDF)).status_code == 201
+    sent = send_files(sender, metadata, ("a.pdf", PDF))
+    assert sent.status_code == 201
+    message = sender.get(f"/documents/{sent.headers['Location'].rpartition('/')[2]}/message").data
+    for role in (SENDING_AGENCY, "Giám đốc"):
+        assert f"<xades:ClaimedRole>{role}</xades:ClaimedRole>".encode() in message
 
 
 def test_unknown_recipients_are_all_named(office: SmallExchange, sender: Desk) -> None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
-from edoc.envelope.codec import decode, encode, seal_place
+from edoc.envelope.codec import decode
 from edoc.envelope.model import DocumentMessage, Message
+from edoc.sealing import REPORTING_AGENCY, SENDING_AGENCY, seal_message
 from schemas import SchemaName, validate
-from signing.report import Indication
-from signing.xades.signer import sign
+from signing.report import Indication, ValidationReport
 from signing.xades.verifier import verify
 from signing.xml import parse
 from tests.support.messages import LIMITS, attachment, changed, comparable, document, status
@@ -26,24 +27,33 @@ MESSAGES: tuple[Message, ...] = (
 
 
 def sealed(message: Message) -> bytes:
-    written = encode(message)
-    place = seal_place(written)
-    sign(
-        written,
-        place.parts,
-        parent=place.header,
-        key=signing_key(),
-        signing_time=SIGNING_TIME,
-        signature_id="seal-1",
-    )
-    return b"".join(written.encoded_chunks())
+    return b"".join(seal_message(message, signing_key(), SIGNING_TIME).encoded_chunks())
 
 
-def verdict(data: bytes) -> Indication:
+def report_on(data: bytes) -> ValidationReport:
     source = parse(data, LIMITS.xml)
     decoded = decode(source, LIMITS)
     (signature,) = decoded.signatures
-    return verify(source, signature, decoded.parts, validator=trusting(), at=VERIFICATION_TIME).indication
+    return verify(source, signature, decoded.parts, validator=trusting(), at=VERIFICATION_TIME)
+
+
+def verdict(data: bytes) -> Indication:
+    return report_on(data).indication
+
+
+@pytest.mark.parametrize(
+    ("competence", "position", "roles"),
+    [
+        ("KT. GIÁM ĐỐC", "Phó Giám đốc", (SENDING_AGENCY, "KT. GIÁM ĐỐC")),
+        (None, "Giám đốc", (SENDING_AGENCY, "Giám đốc")),
+        (None, None, (SENDING_AGENCY,)),
+    ],
+)
+def test_an_agency_seals_in_a_capacity(competence: str | None, position: str | None, roles: tuple[str, ...]) -> None:
+    letter = document()
+    officer = replace(letter.signer_info, competence=competence, position=position)
+    assert report_on(sealed(replace(letter, signer_info=officer))).claimed_roles == roles
+    assert report_on(sealed(status())).claimed_roles == (REPORTING_AGENCY,)
 
 
 @pytest.mark.parametrize("message", MESSAGES)
