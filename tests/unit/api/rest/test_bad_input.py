@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import re
+import zipfile
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -24,6 +27,18 @@ from tests.support.http import API, Desk, desk, problem_of, stored
 from tests.support.messages import PDF, attachment, changed, document, message_bytes
 
 LETTER = message_bytes(document(attachment())).decode()
+BASE64_PDF = re.escape(base64.b64encode(PDF).decode())
+
+
+def zip_bomb() -> str:
+    """Twenty megabytes of nothing in a few kilobytes, as the format lets a file be packed."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("giay-moi.pdf", bytes(20 << 20))
+    return base64.b64encode(out.getvalue()).decode()
+
+
+BOMB = zip_bomb()
 
 
 def with_text(old: str, new: str) -> bytes:
@@ -68,6 +83,14 @@ BODIES = {
         "message",
         None,
     ),
+    "doubled element": (
+        with_text("</edXML:Subject>", "</edXML:Subject><edXML:Subject>Khác</edXML:Subject>"),
+        422,
+        "message",
+        None,
+    ),
+    "unknown code": (re.sub("BussinessDocType>[0-9]<", "BussinessDocType>77<", LETTER).encode(), 422, "message", None),
+    "zip bomb": (re.sub(f">{BASE64_PDF}<", f">{BOMB}<", LETTER).encode(), 422, "message", None),
     "bad base64": (with_text(">JVBERi0", ">J*ERi0"), 422, "message", None),
     "no seal": (LETTER.encode(), 422, "refused", None),
 }
