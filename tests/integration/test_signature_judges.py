@@ -16,13 +16,15 @@ from uuid import UUID
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from edoc.envelope.model import Message
 from edoc.evidence.issuer import EvidenceIssuer
 from edoc.evidence.model import Evidence, EvidenceType, MessageKind, Party
+from edoc.sealing import seal_message
 from keys.store import DigestAlgorithm
 from signing.algorithms import SignatureAlgorithm
 from signing.asice import ContainerFile, SourceStream, write_container
 from signing.xml import MemorySource
-from tests.support import judges
+from tests.support import judges, messages
 from tests.support.edxml_shapes import SHAPES, big_content, letter, sign_letter, spliced, written
 from tests.support.signing_keys import SIGNING_TIME, PlainKey, root_certificate, root_pem, signing_key
 
@@ -276,3 +278,21 @@ def test_unzip_finds_no_fault_in_a_container(tmp_path: Path) -> None:
         write_container(out, [file], key=signing_key(), signing_time=SIGNING_TIME)
     done = subprocess.run([unzip, "-t", str(archive)], capture_output=True, text=True, check=False)
     assert (done.returncode, "No errors detected" in done.stdout) == (0, True)
+
+
+def test_both_accept_a_sealed_status_and_a_sealed_letter_and_refuse_them_changed(
+    corpus: Corpus, tmp_path: Path
+) -> None:
+    files: dict[str, Path] = {}
+    made: dict[str, Message] = {"status": messages.status(), "letter": messages.document()}
+    for name, message in made.items():
+        sealed = b"".join(seal_message(message, signing_key(), SIGNING_TIME).encoded_chunks())
+        assert b"ClaimedRole>" in sealed
+        files[name] = tmp_path / f"{name}.edxml"
+        files[name].write_bytes(sealed)
+        altered = files[f"altered {name}"] = tmp_path / f"altered-{name}.edxml"
+        altered.write_bytes(sealed.replace(b"-agency<", b"-Agency<"))
+    by_jdk = judges.jdk(files.values(), trusted=corpus.root_der)
+    for name, file in files.items():
+        by_xmlsec1 = judges.xmlsec1(file, trusted=corpus.root_pem)
+        assert (by_jdk[file] == "OK") is (by_xmlsec1 == "OK") is (not name.startswith("altered"))

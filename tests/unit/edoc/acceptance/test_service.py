@@ -17,6 +17,9 @@ from typing import Any
 
 import pytest
 from cryptography import x509
+from lxml import etree
+from signxml.algorithms import CanonicalizationMethod, SignatureMethod
+from signxml.signer import XMLSigner
 from sqlalchemy import Table, func, select
 
 from edoc.acceptance.documents import AcceptDocument
@@ -57,6 +60,7 @@ from keys.certificates import fingerprint
 from keys.revocation import RevocationData
 from keys.trust import CertificatePath, PathValidator, TrustAnchors
 from signing.errors import XmlError, XmlLimitError
+from signing.namespaces import DS
 from signing.xades.signer import sign
 from signing.xml import CHUNK_BYTES
 from tests.support.pki import Pki
@@ -663,3 +667,17 @@ def test_the_evidence_states_a_time_at_which_the_seal_was_found_good(small: Smal
     )
     receipt = Acceptance(exchange).submit(incoming_bytes(small.sealed(letter())), small.caller(OFFICE))
     assert receipt.accepted_at == asked[-1]
+
+
+def test_a_letter_that_another_program_has_signed_as_a_whole_is_taken_on_and_proven(small: SmallExchange) -> None:
+    seal = small.seals[OFFICE]
+    document = encode(letter())
+    header = seal_place(document).header
+    etree.SubElement(header, f"{{{DS}}}Signature", {"Id": "placeholder"}, nsmap={"ds": DS})
+    signed = XMLSigner(
+        signature_algorithm=SignatureMethod.ECDSA_SHA256,
+        c14n_algorithm=CanonicalizationMethod.EXCLUSIVE_XML_CANONICALIZATION_1_0,
+    ).sign(document.root, key=seal.private_key, cert=[seal.certificate, *seal.chain])
+    data = etree.tostring(signed, encoding="UTF-8", xml_declaration=True)
+    receipt = Acceptance(small.exchange).submit(incoming_bytes(data), small.caller(OFFICE))
+    assert small.audit(small.export(receipt.document_pk, OFFICE)).verdict is Outcome.GOOD
