@@ -74,7 +74,7 @@ class SqliteFiles:
         self._lock = threading.Lock()
         self._connections = 0
         """Those that are open, or being opened."""
-        self._counting = threading.Lock()
+        self._counting = threading.RLock()  # a forgotten connection may be collected, and counted, while it is held
         _ALL.add(self)
 
     def __del__(self) -> None:
@@ -202,6 +202,7 @@ class SqliteFiles:
             os.close(self._turn)
             self._turn = None
         self._presence.leave()
+        self._lock, self._counting = threading.Lock(), threading.RLock()  # another thread of the parent may hold them
         self._connections = 0
         self._forget_log()
 

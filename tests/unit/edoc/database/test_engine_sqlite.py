@@ -4,7 +4,9 @@ import gc
 import json
 import subprocess
 import sys
+import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg
@@ -22,6 +24,7 @@ from edoc.database.errors import (
     wrap_errors,
 )
 from edoc.database.migrate import upgrade
+from edoc.database.sqlite_files import SqliteFiles
 from edoc.database.tables import DirectoryVersionRow
 from tests.support.database_conformance import DatabaseConformance
 
@@ -421,6 +424,31 @@ def test_what_is_no_word_of_ours_binds_nobody(url: str, path: Path, junk: bytes)
     path.with_name(path.name + "-open").write_bytes(junk)
     assert opened_elsewhere(url) == ""
     engine.dispose()
+
+
+def test_a_connection_may_be_closed_while_another_is_counted(path: Path) -> None:
+    """As the garbage collector does, wherever it happens to run."""
+    path.touch()
+    files = SqliteFiles(path)
+
+    class ClosedMeanwhile:
+        def when_closed(self, tell: Callable[[], None]) -> None:
+            self.tell = tell
+
+        def close(self) -> None:
+            with files._counting:
+                self.tell()
+
+    for ending in ("-wal", "-shm"):
+        path.with_name(path.name + ending).touch()
+    done = threading.Event()
+
+    def open_and_close() -> None:
+        files.open(ClosedMeanwhile).close()
+        done.set()
+
+    threading.Thread(target=open_and_close, daemon=True).start()
+    assert done.wait(10)
 
 
 def test_a_file_with_two_names_is_refused(url: str, path: Path) -> None:
